@@ -6,6 +6,8 @@
 #ifndef WH_DWARF_KNAMES_H
 #define WH_DWARF_KNAMES_H
 
+#include "dwarf/line.h"
+#include "dwarf/locate.h"
 #include "dwarf/sym.h"
 #include "dwarf/type.h"
 #include "formats/kspace.h"
@@ -57,12 +59,6 @@ void wh_knames_close(struct wh_knames *n);
 /** Address of an image symbol by name; false when unknown. */
 bool wh_knames_find(const struct wh_knames *n, const char *name, uint64_t *ret_addr);
 
-/** One line of source behind a code address; inner-most inline frame first. */
-struct wh_line {
-	const char *function; /**< borrowed until close */
-	const char *file;     /**< as the debug info spells it; NULL unknown */
-	uint32_t line;
-};
 /** Needs debug files; returns the number of entries written (0 when unknown).  Not thread-safe. */
 size_t wh_knames_lines(const struct wh_knames *n, uint64_t addr, struct wh_line *ret, size_t cap);
 
