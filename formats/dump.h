@@ -40,19 +40,32 @@ struct wh_segment {
 };
 
 struct wh_dump;
+struct wh_scratch;
 /** One instance a format; listed in one table in dump.c. */
 struct wh_dump_ops {
 	const char *name; /**< stable, appears in JSON: "kdump", "elf", "illumos" */
 	/** Fills @d from @d->streams; &wh_err_not_mine when the magic is another's. */
 	struct wh_err *(*probe)(struct wh_dump *d);
-	/** State of a frame without decoding it. */
-	enum wh_mem_state (*page_state)(const struct wh_dump *d, uint64_t pfn);
 	/**
-	 * Decodes one frame into @buf (d->page_size bytes) or points *ret at it; thread-safe.
-	 * Returns WH_MEM_PRESENT or why not.
+	 * State of a frame without decoding it; *ret_run (never 0) counts the frames from @pfn on
+	 * that are known to share it.  Thread-safe, each thread with its own scratch.
 	 */
-	enum wh_mem_state (*get_page)(const struct wh_dump *d, uint64_t pfn, void *buf,
-				      const uint8_t **ret);
+	enum wh_mem_state (*page_state)(const struct wh_dump *d, struct wh_scratch *sc,
+					uint64_t pfn, uint64_t *ret_run);
+	/**
+	 * Decodes one frame into @buf (d->page_size bytes), or points *ret at d->page_size bytes that
+	 * stay valid until the next call with @sc.  Returns WH_MEM_PRESENT or why not.
+	 * NULL for formats that are read by byte (see `borrow`).
+	 */
+	enum wh_mem_state (*get_page)(const struct wh_dump *d, struct wh_scratch *sc, uint64_t pfn,
+				      void *buf, const uint8_t **ret);
+	/**
+	 * Formats that store plain bytes (ELF), else NULL: points at *ret_len (1..want) bytes at
+	 * @addr (VIRT of a process core, PHYS of a machine), valid until the next call with @sc.
+	 * NULL when the first byte is absent: *ret_state says why, *ret_len how many bytes share that.
+	 */
+	const uint8_t *(*borrow)(const struct wh_dump *d, struct wh_scratch *sc, uint64_t addr,
+				 uint64_t want, uint64_t *ret_len, enum wh_mem_state *ret_state);
 	/** illumos only, else NULL: frame behind (as, va page); false when not in the dump. */
 	bool (*virt_to_pfn)(const struct wh_dump *d, uint64_t as, uint64_t va, uint64_t *ret_pfn);
 	void (*close)(struct wh_dump *d);
