@@ -17,7 +17,7 @@
 #define WH_LIMIT_TASKS	     (1u << 22) /**< tasks, threads */
 #define WH_LIMIT_CPUS	     8192	/**< processors */
 #define WH_LIMIT_CACHES	     (1u << 15) /**< slab caches; fits the class column */
-#define WH_LIMIT_ROWS	     0xfffffff0ull /**< buffers in the table; rows are u32 */
+#define WH_LIMIT_ROWS	     0x7ffffff0ull /**< buffers in the table; rows are u32, an edge keeps one bit */
 #define WH_LIMIT_LIST_STEPS  (1u << 26)	   /**< steps of one walk over a target list */
 #define WH_LIMIT_STACK_DEPTH 1024	   /**< frames of one recorded or unwound stack */
 #define WH_LIMIT_STRING	     4096	   /**< [bytes] of one target string */

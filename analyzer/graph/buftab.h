@@ -89,6 +89,8 @@ struct wh_err *wh_buftab_freeze(struct wh_buftab *t) WH_MUST_CHECK;
  * be interior.  False when no row holds it.  Thread-safe for distinct rows.
  */
 bool wh_buftab_set_state(struct wh_buftab *t, uint64_t addr, enum wh_buf_state state);
+/** The same by row number. */
+void wh_buftab_set_row_state(struct wh_buftab *t, uint32_t row, enum wh_buf_state state);
 
 /* ---- reading ---- */
 

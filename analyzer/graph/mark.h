@@ -32,7 +32,11 @@ struct wh_mark_opts {
 	unsigned int (*interior_ok)(const void *arg, struct wh_reader *r, uint32_t row,
 				    uint64_t addr, uint64_t size, uint64_t off);
 	const void *interior_arg;
-	bool keep_parents; /**< remember who first marked each row (for explain); single-threaded */
+	/**
+	 * Remember the shortest chain of holders of every row (for explain): all references are stored, so
+	 * this costs memory (within wh_ctx.memory_budget, else WH_ERR_LIMIT).
+	 */
+	bool keep_parents;
 };
 
 struct wh_mark_counts {
@@ -40,7 +44,8 @@ struct wh_mark_counts {
 	uint64_t bytes_roots, bytes_nodes;	   /**< scanned */
 	uint64_t bytes_absent[WH_MEM_STATE_COUNT]; /**< in the plan but not readable, by reason */
 	uint64_t heuristics[16];
-	uint64_t memory_peak; /**< [bytes] own */
+	uint64_t edges_stored; /**< references that could not be settled at once */
+	uint64_t memory_peak;  /**< [bytes] own */
 };
 
 struct wh_marks;
@@ -49,6 +54,8 @@ struct wh_err *wh_mark_run(struct wh_ctx *ctx, const struct wh_mem *mem, const s
 			   struct wh_marks **ret) WH_MUST_CHECK;
 void wh_marks_destroy(struct wh_marks *m);
 enum wh_verdict wh_marks_verdict(const struct wh_marks *m, uint32_t row);
+/** Whether some chain from a root reaches the row, whatever its state (pages, freed buffers …). */
+bool wh_marks_reached(const struct wh_marks *m, uint32_t row);
 /** Leaked rows (not REACHABLE, not NONE), ascending; borrowed. */
 const uint32_t *wh_marks_leaks(const struct wh_marks *m, size_t *ret_n);
 /** The head that an INDIRECT row hangs from (the row itself for a head); WH_ROW_NONE otherwise. */

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * buftab_priv: the index of the buffer table, shared with the mark engine only, whose inner loop it is.
+ *
+ *	region   a stretch of address space with rows in it, cut where 256 KiB hold none;
+ *	         a row of 64 KiB or more is a region of its own
+ *	leaf     512 bytes of a dense region: one bit per 8 bytes says "a row starts here"
+ *
+ *	leaf.bits   . . 1 . . . . 1 . . . 1 .	row = leaf.rank + popcount(bits up to the address) - 1
+ *	leaf.rank   rows that start before this leaf (in the whole table)
+ *	leaf.back   distance to the start of row rank-1 [8-byte units], 0 when it is in no way near
+ *
+ * A lookup touches one leaf (16 bytes) and the row's size, whatever the allocator.
+ */
+#ifndef WH_GRAPH_BUFTAB_PRIV_H
+#define WH_GRAPH_BUFTAB_PRIV_H
+
+#include "analyzer/base/vec.h"
+#include "analyzer/graph/buftab.h"
+
+#include <pthread.h>
+
+#define LEAF_SHIFT 9
+#define LEAF_BYTES (1u << LEAF_SHIFT)
+#define LEAF_GAP   (256u << 10) /* a region ends where this many bytes hold no row */
+#define LARGE_ROW  (64u << 10)	/* a row that is a region of its own */
+#define SLOT_SHIFT 30		/* the region directory has one slot per GiB */
+
+struct leaf {
+	uint64_t bits;
+	uint32_t rank;
+	uint32_t back;
+};
+
+struct region {
+	uint64_t start, end; /* [start, end) */
+	struct leaf
+		*leaves; /* dense: from the one that holds start to the one that holds end - 1 */
+	uint32_t first_row;
+	bool dense; /* else one large row */
+};
+
+/* Directory: which regions touch a GiB of address space. */
+struct slot {
+	uint64_t key; /* address >> SLOT_SHIFT */
+	uint32_t lo, hi;
+};
+
+/* Rows while the table is built: rising addresses, each a distance from the one before. */
+struct segment {
+	uint64_t base; /* address of its first row */
+	uint64_t end;  /* highest end of any row so far */
+	uint64_t last; /* address of its last row */
+	size_t first;  /* index of its first row in the columns */
+	size_t n;
+};
+
+/* The few sizes that do not fit 32 bits. */
+struct large_size {
+	uint64_t key, size; /* key: index while building, row when frozen */
+};
+
+struct wh_buftab {
+	struct wh_ctx *ctx;
+	pthread_mutex_t lock; /* building only */
+	WH_VEC(struct wh_class) classes;
+	WH_VEC(struct segment) segments;
+	/* columns; frozen: indexed by row */
+	uint32_t *size; /* [bytes], SIZE_ESCAPE: look in `large` */
+	uint16_t *cls;
+	uint8_t *state;
+	uint32_t *delta; /* building only: [8 bytes] from the row before in its segment */
+	size_t n, cap;
+	WH_VEC(struct large_size) large; /* key: index while building, row when frozen */
+	bool frozen;
+
+	struct region *regions;
+	size_t n_regions, cap_regions;
+	struct slot *slots; /* open addressing, mask + 1 entries; lo == hi: empty */
+	size_t slot_mask;
+	struct leaf *leaves; /* all regions' leaves in one block */
+	size_t n_leaves;
+	uint64_t min, max;
+};
+
+#define SIZE_ESCAPE UINT32_MAX
+
+uint64_t wh_buftab_large_size(const struct wh_buftab *t, uint32_t row);
+
+static inline uint64_t buftab_row_size(const struct wh_buftab *t, uint32_t row)
+{
+	uint32_t s = t->size[row];
+
+	return s != SIZE_ESCAPE ? s : wh_buftab_large_size(t, row);
+}
+
+/* The region that holds @addr, NULL when none does. */
+static inline const struct region *buftab_region(const struct wh_buftab *t, uint64_t addr)
+{
+	uint64_t key = addr >> SLOT_SHIFT;
+	size_t i = (size_t)(key * 0x9e3779b97f4a7c15ull >> 32) & t->slot_mask;
+	uint32_t lo, hi;
+
+	while (t->slots[i].key != key) {
+		if (t->slots[i].lo == t->slots[i].hi)
+			return NULL;
+		i = (i + 1) & t->slot_mask;
+	}
+	lo = t->slots[i].lo;
+	hi = t->slots[i].hi;
+	/* Last region that starts at or below addr. */
+	while (hi - lo > 1) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (t->regions[mid].start <= addr)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	if (lo == hi || addr < t->regions[lo].start || addr >= t->regions[lo].end)
+		return NULL;
+	return &t->regions[lo];
+}
+
+/* The row whose extent holds @addr within a dense leaf; sets its start. */
+static inline uint32_t leaf_find(const struct wh_buftab *t, const struct leaf *l, uint64_t addr,
+				 uint64_t *ret_start)
+{
+	uint64_t base = addr & ~(uint64_t)(LEAF_BYTES - 1), m;
+	unsigned int bit = (unsigned int)(addr >> 3) & 63;
+	uint64_t start;
+	uint32_t row;
+
+	m = l->bits & (~0ull >> (63 - bit));
+	if (m) {
+		start = base + 8 * (uint64_t)(63 - __builtin_clzll(m));
+		row = l->rank + (uint32_t)__builtin_popcountll(m) - 1;
+	} else if (l->back) {
+		start = base - 8 * (uint64_t)l->back;
+		row = l->rank - 1;
+	} else {
+		return WH_ROW_NONE;
+	}
+	if (addr - start >= buftab_row_size(t, row))
+		return WH_ROW_NONE;
+	*ret_start = start;
+	return row;
+}
+
+static inline const struct leaf *region_leaf(const struct region *r, uint64_t addr)
+{
+	return &r->leaves[(addr >> LEAF_SHIFT) - (r->start >> LEAF_SHIFT)];
+}
+
+static inline size_t region_leaf_count(const struct region *r)
+{
+	return (size_t)(((r->end - 1) >> LEAF_SHIFT) - (r->start >> LEAF_SHIFT) + 1);
+}
+
+/* Address of the first byte of a region's @i-th leaf. */
+static inline uint64_t leaf_base(const struct region *r, size_t i)
+{
+	return ((r->start >> LEAF_SHIFT) + i) << LEAF_SHIFT;
+}
+
+/* Walks rows in address order from the first one that ends above @addr. */
+struct row_iter {
+	const struct wh_buftab *t;
+	size_t region, leaf;
+	uint64_t bits; /* not yet visited starts of the leaf */
+	uint32_t row;
+	uint64_t start;
+	bool have_large;
+};
+void wh_row_iter_init(struct row_iter *it, const struct wh_buftab *t, uint64_t addr);
+/* False at the end; otherwise it->row and it->start are the current row. */
+bool wh_row_iter_next(struct row_iter *it);
+
+#endif

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Problem: find every buffer that no chain of words from a root reaches, reading (and decompressing) each
+ * page of the dump once, with little memory.  The textbook walk (mark, then read what was marked) reads in
+ * the order of the pointers: on a compressed dump that means keeping all of it decoded, or decoding it over
+ * and over.  So the order is turned round: memory is read once, in the order of the file, and what could
+ * not be settled yet is kept:
+ *
+ *	roots (data, stacks, per-CPU …) ──► mark targets
+ *	every node page, in order, in parallel:
+ *	    source already marked    ──► mark the target, and follow what is stored for it
+ *	    target already marked    ──► nothing: this edge can change nothing
+ *	    neither                  ──► store the edge with its source (edges.h)
+ *
+ * Most of a kernel is one connected piece that a few roots mark at once, so few edges are ever stored;
+ * those left over at the end run between unmarked buffers, which is just the graph that the verdicts
+ * need (verdict.c).  Measured choice, see docs/design-scan.md.
+ *
+ * Invariants: level[] only rises.  An edge whose source has a level is either applied or stored before the
+ * level was set; both orders are caught (wh_mark_raise, finish_source).  The set of marked rows does not
+ * depend on the order of work, so any number of threads gives the same result.
+ *
+ * When the stored edges exceed their budget, the sources that found no room are noted; after the pass all
+ * edges are dropped and the unmarked and the noted sources are scanned again, by then few.
+ */
+#include "analyzer/graph/mark_priv.h"
+
+#include <string.h>
+
+#define UNIT_BYTES (1u << 20)
+#define BORROW_MAX (1u << 20)
+
+static void absent(struct worker *w, const struct wh_plan_range *r, uint64_t label, uint64_t len,
+		   enum wh_mem_state why)
+{
+	struct wh_marks *m = w->m;
+	bool could_hold =
+		why == WH_MEM_EXCLUDED || why == WH_MEM_TRUNCATED || why == WH_MEM_CORRUPT;
+	struct row_iter it;
+
+	(void)r;
+	if (m->first_pass)
+		w->counts.bytes_absent[why] += len;
+	if (!could_hold)
+		return;
+	if (!m->nodes_pass) {
+		atomic_store_explicit(&m->class_absent[m->n_classes], 1, memory_order_relaxed);
+		return;
+	}
+	wh_row_iter_init(&it, m->t, label);
+	while (wh_row_iter_next(&it) && it.start < label + len) {
+		uint16_t cls = m->t->cls[it.row];
+
+		if (m->t->state[it.row] == WH_BUF_ALLOCATED &&
+		    !(m->t->classes.v[cls].flags & (WH_CLASS_NOSCAN | WH_CLASS_OPAQUE)))
+			atomic_store_explicit(&m->class_absent[cls], 1, memory_order_relaxed);
+	}
+}
+
+/* A range that `prepare` wants in one piece; copied together when the dump gives it in several. */
+static void scan_whole(struct worker *w, const struct wh_plan_range *r)
+{
+	struct wh_marks *m = w->m;
+	enum wh_mem_state why = WH_MEM_PRESENT;
+	size_t got = 0, n;
+	const uint8_t *p = wh_reader_borrow(w->reader, r->space, r->addr, (size_t)r->len, &n, &why);
+
+	if (p && n < r->len) {
+		memcpy(w->whole, p, n);
+		for (got = n; got < r->len; got += n) {
+			p = wh_reader_borrow(w->reader, r->space, r->addr + got,
+					     (size_t)(r->len - got), &n, &why);
+			if (!p)
+				break;
+			memcpy(w->whole + got, p, n);
+		}
+		p = got >= r->len ? w->whole : NULL;
+	}
+	if (m->first_pass && m->plan->prepare)
+		m->plan->prepare(m->plan->prepare_arg, r, p, why);
+	if (p)
+		wh_scan_piece(w, r->label, p, (size_t)r->len);
+	else
+		absent(w, r, r->label, r->len, why);
+	wh_scan_finish(w);
+}
+
+static struct wh_err *scan_part(struct worker *w, const struct wh_plan_range *r, uint64_t off,
+				uint64_t len)
+{
+	while (len) {
+		size_t want = len < BORROW_MAX ? (size_t)len : BORROW_MAX, n = 0;
+		enum wh_mem_state why = WH_MEM_PRESENT;
+		const uint8_t *p =
+			wh_reader_borrow(w->reader, r->space, r->addr + off, want, &n, &why);
+
+		if (wh_ctx_cancelled(w->m->ctx))
+			return &wh_err_cancelled;
+		if (!n || n > want)
+			n = want;
+		if (p)
+			wh_scan_piece(w, r->label + off, p, n);
+		else
+			absent(w, r, r->label + off, n, why);
+		wh_scan_finish(w);
+		off += n;
+		len -= n;
+	}
+	return NULL;
+}
+
+static struct wh_err *scan_unit(void *arg, unsigned int worker, size_t unit)
+{
+	struct wh_marks *m = arg;
+	struct worker *w = &m->workers[worker];
+	struct unit u = m->units.v[unit];
+	struct wh_err *e = NULL;
+
+	while (u.bytes && u.range < m->n_ranges && !e) {
+		const struct wh_plan_range *r = &m->ranges[u.range];
+		uint64_t left = r->len - u.offset, n = left < u.bytes ? left : u.bytes;
+
+		w->kind = r->kind;
+		w->note = 0;
+		if (!m->nodes_pass && m->plan->kinds.v[r->kind].off)
+			;
+		else if (m->nodes_pass && r->whole)
+			scan_whole(w, r);
+		else
+			e = scan_part(w, r, u.offset, n);
+		u.bytes -= n;
+		u.offset = 0;
+		u.range++;
+	}
+	if (!e && w->err) {
+		e = w->err;
+		w->err = NULL;
+	}
+	return e;
+}
+
+/* Cuts the ranges into units of about UNIT_BYTES; a whole range is never cut. */
+static struct wh_err *units_make(struct wh_marks *m)
+{
+	struct unit u = {0};
+
+	m->units.n = 0;
+	for (size_t i = 0; i < m->n_ranges; i++) {
+		const struct wh_plan_range *r = &m->ranges[i];
+		uint64_t off = 0;
+
+		while (off < r->len) {
+			uint64_t room = UNIT_BYTES - u.bytes, n = r->len - off;
+
+			if (!u.bytes)
+				u = (struct unit){.range = i, .offset = off};
+			if (!r->whole && n > room)
+				n = room;
+			u.bytes += n;
+			off += n;
+			if (u.bytes >= UNIT_BYTES) {
+				WH_TRY(WH_VEC_PUSH(&m->units, u));
+				u.bytes = 0;
+			}
+		}
+	}
+	if (u.bytes)
+		WH_TRY(WH_VEC_PUSH(&m->units, u));
+	return NULL;
+}
+
+static struct wh_err *pass(struct wh_marks *m, const char *phase,
+			   const struct wh_plan_range *ranges, size_t n, bool nodes)
+{
+	m->ranges = ranges;
+	m->n_ranges = n;
+	m->nodes_pass = nodes;
+	WH_TRY(units_make(m));
+	return wh_workers_run(m->ctx, phase, m->units.n, scan_unit, m);
+}
+
+static struct wh_err *words_pass(struct wh_marks *m)
+{
+	struct worker *w = &m->workers[0];
+
+	m->nodes_pass = false;
+	for (size_t i = 0; i < m->plan->words.n; i++) {
+		const struct wh_plan_word *pw = &m->plan->words.v[i];
+
+		if (m->plan->kinds.v[pw->kind].off)
+			continue;
+		if (pw->kind != w->kind || pw->note != w->note)
+			wh_scan_finish(w);
+		w->kind = pw->kind;
+		w->note = pw->note;
+		wh_scan_word(w, pw->value, pw->where);
+	}
+	wh_scan_finish(w);
+	return NULL;
+}
+
+/* Edges were lost for want of room: forget them all, note who has to be looked at again. */
+static void rescan_begin(struct wh_marks *m)
+{
+	size_t rows = m->t->n;
+
+	for (size_t i = 0; i < rows; i++)
+		if (!atomic_load_explicit(&m->level[i], memory_order_relaxed) ||
+		    (m->opts.start_pointers && atomic_load(&m->level[i]) < LEVEL_FULL))
+			atomic_fetch_or(&m->rescan[i >> 6], 1ull << (i & 63));
+	wh_edges_clear(&m->edges, rows);
+	for (unsigned int i = 0; i < m->n_workers; i++)
+		m->workers[i].edges = (struct edge_writer){.e = &m->edges};
+	/* Twice the room each time: the number of passes is the logarithm of what is needed. */
+	m->edges.max_chunks = m->edges.max_chunks > EDGE_CHUNKS_MAX / 2 ? EDGE_CHUNKS_MAX
+									: m->edges.max_chunks * 2;
+	m->first_pass = false;
+}
+
+static struct wh_err *nodes_pass(struct wh_marks *m)
+{
+	WH_TRY(pass(m, "scan", m->plan->nodes.v, m->plan->nodes.n, true));
+	while (atomic_load(&m->edges.full)) {
+		if (m->edges.max_chunks == EDGE_CHUNKS_MAX)
+			return wh_err_new(WH_ERR_LIMIT,
+					  "too many references between unreached buffers");
+		rescan_begin(m);
+		WH_TRY(pass(m, "scan again", m->plan->nodes.v, m->plan->nodes.n, true));
+	}
+	return NULL;
+}
+
+static void worker_fini(struct worker *w)
+{
+	wh_reader_destroy(w->reader);
+	wh_reader_destroy(w->aux);
+	WH_VEC_FINI(&w->targets);
+	WH_VEC_FINI(&w->stack);
+	WH_VEC_FINI(&w->root_hits);
+	free(w->whole);
+	wh_err_destroy(w->err);
+}
+
+static struct wh_err *workers_init(struct wh_marks *m)
+{
+	m->n_workers = wh_workers_count(m->ctx);
+	m->workers = wh_calloc(m->n_workers, sizeof(*m->workers));
+	if (!m->workers)
+		return &wh_err_nomem;
+	for (unsigned int i = 0; i < m->n_workers; i++) {
+		struct worker *w = &m->workers[i];
+
+		w->m = m;
+		w->src = ROW_ROOT;
+		w->edges.e = &m->edges;
+		w->whole = malloc(WH_PLAN_WHOLE_MAX);
+		if (!w->whole)
+			return &wh_err_nomem;
+		WH_TRY(wh_reader_create(m->mem, &w->reader));
+		if (m->opts.interior_ok)
+			WH_TRY(wh_reader_create(m->mem, &w->aux));
+	}
+	return NULL;
+}
+
+static struct wh_err *tables_init(struct wh_marks *m)
+{
+	size_t rows = m->t->n;
+	/* 12 bytes a row and 32 MiB have been enough for everything measured; see docs/design-scan.md. */
+	uint64_t budget = m->opts.keep_parents ? m->ctx->memory_budget : rows * 12 + (32u << 20);
+
+	m->n_classes = (uint16_t)m->t->classes.n;
+	m->track_classes = true;
+	m->level = wh_calloc(rows, sizeof(*m->level));
+	m->rescan = wh_calloc(rows / 64 + 1, sizeof(*m->rescan));
+	m->class_edges = wh_calloc((size_t)m->n_classes * m->n_classes, 1);
+	m->class_seen = wh_calloc(m->n_classes, 1);
+	m->class_absent = wh_calloc((size_t)m->n_classes + 1, 1);
+	if (!m->level || !m->rescan || !m->class_edges || !m->class_seen || !m->class_absent)
+		return &wh_err_nomem;
+	m->min = m->t->min;
+	m->span = m->t->max - m->t->min;
+	return wh_edges_init(&m->edges, rows, budget);
+}
+
+static void counts_sum(struct wh_marks *m)
+{
+	for (unsigned int i = 0; i < m->n_workers; i++) {
+		const struct wh_mark_counts *c = &m->workers[i].counts;
+
+		m->counts.words += c->words;
+		m->counts.candidates += c->candidates;
+		m->counts.follows += c->follows;
+		m->counts.bytes_roots += c->bytes_roots;
+		m->counts.bytes_nodes += c->bytes_nodes;
+		m->counts.edges_stored += m->workers[i].edges.stored;
+		for (int k = 0; k < WH_MEM_STATE_COUNT; k++)
+			m->counts.bytes_absent[k] += c->bytes_absent[k];
+		for (int k = 0; k < 16; k++)
+			m->counts.heuristics[k] += c->heuristics[k];
+	}
+	m->counts.memory_peak = wh_buftab_memory(m->t) + wh_edges_memory(&m->edges) +
+				m->t->n * (sizeof(*m->edges.head) + sizeof(*m->level));
+}
+
+static struct wh_err *run(struct wh_marks *m)
+{
+	wh_plan_freeze(m->plan);
+	WH_TRY(tables_init(m));
+	WH_TRY(workers_init(m));
+	m->first_pass = true;
+	WH_TRY(words_pass(m));
+	WH_TRY(pass(m, "roots", m->plan->roots.v, m->plan->roots.n, false));
+	WH_TRY(nodes_pass(m));
+	counts_sum(m);
+	if (m->opts.keep_parents)
+		WH_TRY(wh_chain_run(m));
+	return wh_verdict_run(m);
+}
+
+/* What only the run needs. */
+static void run_fini(struct wh_marks *m)
+{
+	for (unsigned int i = 0; m->workers && i < m->n_workers; i++)
+		worker_fini(&m->workers[i]);
+	free(m->workers);
+	m->workers = NULL;
+	WH_VEC_FINI(&m->units);
+	wh_edges_fini(&m->edges);
+	free(m->rescan);
+	m->rescan = NULL;
+	free(m->class_edges);
+	free(m->class_seen);
+	free(m->class_absent);
+	m->class_edges = m->class_seen = m->class_absent = NULL;
+}
+
+struct wh_err *wh_mark_run(struct wh_ctx *ctx, const struct wh_mem *mem, const struct wh_buftab *t,
+			   struct wh_plan *plan, const struct wh_mark_opts *opts,
+			   struct wh_marks **ret)
+{
+	struct wh_marks *m = calloc(1, sizeof(*m));
+	struct wh_err *e;
+
+	if (!m)
+		return &wh_err_nomem;
+	m->ctx = ctx;
+	m->mem = mem;
+	m->t = t;
+	m->plan = plan;
+	m->opts = *opts;
+	m->abi = wh_mem_dump(mem)->abi;
+	e = run(m);
+	run_fini(m);
+	if (e) {
+		wh_marks_destroy(m);
+		return e;
+	}
+	*ret = m;
+	return NULL;
+}
+
+void wh_marks_destroy(struct wh_marks *m)
+{
+	if (!m)
+		return;
+	free(m->level);
+	WH_VEC_FINI(&m->leaks);
+	free(m->leak_verdict);
+	free(m->leak_head);
+	free(m->hang_count);
+	free(m->hang_bytes);
+	free(m->parent);
+	WH_VEC_FINI(&m->root_hits);
+	free(m);
+}
+
+const struct wh_mark_counts *wh_marks_counts(const struct wh_marks *m)
+{
+	return &m->counts;
+}

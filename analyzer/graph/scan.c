@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The inner loop: which words of a piece of memory point into a buffer, and into which?
+ *
+ *	words ─► in bounds? ─► hits[64] ─► stage 1: region, leaf  (prefetch leaf)
+ *	                                   stage 2: leaf to row   (prefetch size, level)
+ *	                                   stage 3: row to effect
+ *
+ * Nearly all words fail the bounds test.  The rest would each wait for three cache misses one after
+ * the other; taken 64 at a time, the misses of different words overlap.
+ *
+ * What a hit means depends on the source.  From a root or from a source that is already reached, the
+ * target is reached too, at once.  From a source not (yet) reached, the edge is stored unless the
+ * target is reached already; when the source is reached later, its stored edges are followed.
+ */
+#include "analyzer/graph/mark_priv.h"
+
+#include <string.h>
+
+static uint8_t level_of(const struct wh_marks *m, uint32_t row)
+{
+	return atomic_load_explicit(&m->level[row], memory_order_relaxed);
+}
+
+static void push_u32(struct worker *w, void *v, size_t *n, size_t *cap, uint32_t val)
+{
+	uint32_t *a;
+
+	if (*n == *cap) {
+		struct wh_err *e = wh_vec_reserve_raw(v, cap, *n + 1, sizeof(uint32_t));
+
+		if (e) {
+			wh_err_destroy(w->err);
+			w->err = e;
+			return;
+		}
+	}
+	memcpy(&a, v, sizeof(a));
+	a[(*n)++] = val;
+}
+
+void wh_mark_raise(struct worker *w, uint32_t row, uint8_t level)
+{
+	_Atomic(uint8_t) *l = &w->m->level[row];
+	uint8_t old = atomic_load_explicit(l, memory_order_relaxed);
+
+	do {
+		if (old >= level)
+			return;
+	} while (!atomic_compare_exchange_weak(l, &old, level));
+	/* Ordered after the exchange: either we see the batch, or its writer sees the level. */
+	if (atomic_load(&w->m->edges.head[row]))
+		push_u32(w, &w->stack.v, &w->stack.n, &w->stack.cap, row);
+}
+
+void wh_mark_drain(struct worker *w)
+{
+	const struct edges *e = &w->m->edges;
+
+	while (w->stack.n) {
+		uint32_t row = w->stack.v[--w->stack.n];
+		uint8_t level = level_of(w->m, row);
+
+		for (uint32_t i = atomic_load(&e->head[row]); i;) {
+			const uint32_t *b = edge_batch(e, i);
+
+			for (uint32_t k = 0; k < b[1]; k++) {
+				uint32_t to = b[2 + k] & ~EDGE_INTERIOR;
+				uint8_t cap =
+					b[2 + k] & EDGE_INTERIOR ? LEVEL_INTERIOR : LEVEL_FULL;
+
+				wh_mark_raise(w, to, level < cap ? level : cap);
+			}
+			i = b[0];
+		}
+	}
+}
+
+static void drop_source(struct worker *w, uint32_t src)
+{
+	if (w->m->rescan)
+		atomic_fetch_or_explicit(&w->m->rescan[src >> 6], 1ull << (src & 63),
+					 memory_order_relaxed);
+}
+
+/* All words of the current source in this piece are through: store what is left of it. */
+static void finish_source(struct worker *w)
+{
+	uint32_t src = w->src;
+	size_t at = 0;
+
+	w->src = ROW_ROOT;
+	if (src == ROW_ROOT || !w->targets.n)
+		return;
+	while (at < w->targets.n) {
+		size_t n = w->targets.n - at < 60000 ? w->targets.n - at : 60000;
+
+		if (!wh_edges_put(&w->edges, src, w->targets.v + at, (uint32_t)n)) {
+			drop_source(w, src);
+			break;
+		}
+		at += n;
+	}
+	w->targets.n = 0;
+	/* Reached while we were collecting: nobody else knows of these edges. */
+	if (!w->m->opts.keep_parents && atomic_load(&w->m->level[src]))
+		push_u32(w, &w->stack.v, &w->stack.n, &w->stack.cap, src);
+}
+
+static void add_target(struct worker *w, uint32_t edge)
+{
+	size_t n = w->targets.n;
+
+	/* list_head next and prev, rb children: the same target tends to come twice in a row. */
+	for (size_t i = n > 4 ? n - 4 : 0; i < n; i++)
+		if (w->targets.v[i] == edge)
+			return;
+	push_u32(w, &w->targets.v, &w->targets.n, &w->targets.cap, edge);
+}
+
+static void root_hit(struct worker *w, const struct hit *h)
+{
+	struct root_hit r = {h->row, w->kind, w->note, h->interior, h->where};
+	struct wh_err *e = WH_VEC_PUSH(&w->root_hits, r);
+
+	if (e) {
+		wh_err_destroy(w->err);
+		w->err = e;
+	}
+}
+
+static bool interior_accepted(struct worker *w, const struct hit *h, uint64_t start)
+{
+	const struct wh_mark_opts *o = &w->m->opts;
+	unsigned int why;
+
+	if (!o->interior_ok)
+		return false;
+	why = o->interior_ok(o->interior_arg, w->aux, h->row, start,
+			     buftab_row_size(w->m->t, h->row), h->value - start);
+	if (!why)
+		return false;
+	w->counts.heuristics[why & 15]++;
+	return true;
+}
+
+static void note_classes(struct worker *w, const struct hit *h)
+{
+	struct wh_marks *m = w->m;
+	size_t i;
+
+	if (h->src == ROW_ROOT)
+		return;
+	i = (size_t)m->t->cls[h->src] * m->n_classes + m->t->cls[h->row];
+	if (!atomic_load_explicit(&m->class_edges[i], memory_order_relaxed))
+		atomic_store_explicit(&m->class_edges[i], 1, memory_order_relaxed);
+}
+
+/* Stage 3. */
+static void hit_apply(struct worker *w, const struct hit *h)
+{
+	struct wh_marks *m = w->m;
+	uint8_t cap = h->interior ? LEVEL_INTERIOR : LEVEL_FULL, from, to;
+
+	if (h->row == WH_ROW_NONE || h->row == h->src)
+		return;
+	w->counts.follows++;
+	if (m->track_classes)
+		note_classes(w, h);
+	if (m->opts.keep_parents) {
+		if (h->src == ROW_ROOT)
+			root_hit(w, h);
+		else
+			add_target(w, h->row | (h->interior ? EDGE_INTERIOR : 0));
+		return;
+	}
+	if (h->src == ROW_ROOT) {
+		wh_mark_raise(w, h->row, cap);
+		return;
+	}
+	from = level_of(m, h->src);
+	to = level_of(m, h->row);
+	if (to >= cap)
+		return;
+	if (from)
+		wh_mark_raise(w, h->row, from < cap ? from : cap);
+	if (from < cap)
+		add_target(w, h->row | (h->interior ? EDGE_INTERIOR : 0));
+}
+
+static void hits_flush(struct worker *w)
+{
+	const struct wh_buftab *t = w->m->t;
+	unsigned int n = w->n_hits;
+
+	w->n_hits = 0;
+	for (unsigned int i = 0; i < n; i++) {
+		struct hit *h = &w->hits[i];
+		const struct region *r = buftab_region(t, h->value);
+
+		h->leaf = NULL;
+		h->row = WH_ROW_NONE;
+		h->interior = false;
+		if (!r)
+			continue;
+		if (r->dense) {
+			h->leaf = region_leaf(r, h->value);
+			__builtin_prefetch(h->leaf);
+		} else {
+			h->row = r->first_row;
+			h->interior = w->m->opts.start_pointers && h->value != r->start;
+			if (h->interior && interior_accepted(w, h, r->start))
+				h->interior = false;
+		}
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		struct hit *h = &w->hits[i];
+		uint64_t start = 0;
+
+		if (!h->leaf)
+			continue;
+		h->row = leaf_find(t, h->leaf, h->value, &start);
+		if (h->row == WH_ROW_NONE)
+			continue;
+		__builtin_prefetch(&w->m->level[h->row]);
+		h->interior = w->m->opts.start_pointers && h->value != start;
+		if (h->interior && interior_accepted(w, h, start))
+			h->interior = false;
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		if (w->hits[i].src != w->src) {
+			finish_source(w);
+			w->src = w->hits[i].src;
+		}
+		hit_apply(w, &w->hits[i]);
+	}
+	wh_mark_drain(w);
+}
+
+void wh_scan_finish(struct worker *w)
+{
+	hits_flush(w);
+	finish_source(w);
+	wh_mark_drain(w);
+}
+
+static inline void hit_add(struct worker *w, uint32_t src, uint64_t value, uint64_t where)
+{
+	struct hit *h = &w->hits[w->n_hits++];
+
+	h->value = value;
+	h->where = where;
+	h->src = src;
+	if (w->n_hits == HITS_MAX)
+		hits_flush(w);
+}
+
+/* A loop for each word size and byte order, so that the usual one costs a load, a subtraction, a compare. */
+static inline __attribute__((always_inline)) void scan_loop(struct worker *w, uint32_t src,
+							    uint64_t label, const uint8_t *p,
+							    size_t len, struct wh_abi abi,
+							    bool tags)
+{
+	const struct wh_marks *m = w->m;
+	uint64_t min = m->min, span = m->span, clear = ~m->plan->tag_clear, set = m->plan->tag_set;
+
+	for (size_t i = 0; i + abi.word <= len; i += abi.word) {
+		uint64_t v = wh_get_word(abi, p + i);
+
+		if (tags) {
+			v &= clear;
+			if (v >> 63)
+				v |= set;
+		}
+		if (__builtin_expect(v - min >= span, 1))
+			continue;
+		hit_add(w, src, v, label + i);
+		w->counts.candidates++;
+	}
+	w->counts.words += len / abi.word;
+}
+
+static void scan_unmasked(struct worker *w, uint32_t src, uint64_t label, const uint8_t *p,
+			  size_t len)
+{
+	const struct wh_abi abi = w->m->abi;
+	bool tags = w->m->plan->tag_clear || w->m->plan->tag_set;
+	size_t skip = (size_t)(-label & (uint64_t)(abi.word - 1));
+
+	if (skip >= len)
+		return;
+	label += skip;
+	p += skip;
+	len -= skip;
+	if (abi.word == 8 && !abi.big_endian) {
+		if (tags)
+			scan_loop(w, src, label, p, len, (struct wh_abi){false, 8}, true);
+		else
+			scan_loop(w, src, label, p, len, (struct wh_abi){false, 8}, false);
+	} else if (abi.word == 8) {
+		scan_loop(w, src, label, p, len, (struct wh_abi){true, 8}, tags);
+	} else if (abi.big_endian) {
+		scan_loop(w, src, label, p, len, (struct wh_abi){true, 4}, tags);
+	} else {
+		scan_loop(w, src, label, p, len, (struct wh_abi){false, 4}, tags);
+	}
+}
+
+/* Index of the first mask that ends above @label. */
+static size_t mask_find(const struct wh_plan *p, uint64_t label)
+{
+	size_t lo = 0, hi = p->masks.n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (p->masks.v[mid].end <= label)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/* Leaves out what the masks cover; @mask is a cursor that only moves up. */
+static void scan_masked(struct worker *w, uint32_t src, uint64_t label, const uint8_t *p,
+			size_t len, size_t *mask)
+{
+	const struct wh_plan *plan = w->m->plan;
+	uint64_t end = label + len, at = label;
+
+	if (w->m->nodes_pass)
+		w->counts.bytes_nodes += len;
+	else
+		w->counts.bytes_roots += len;
+	while (*mask < plan->masks.n && plan->masks.v[*mask].end <= at)
+		++*mask;
+	for (size_t i = *mask; i < plan->masks.n && plan->masks.v[i].start < end; i++) {
+		if (plan->masks.v[i].start > at)
+			scan_unmasked(w, src, at, p + (at - label),
+				      (size_t)(plan->masks.v[i].start - at));
+		at = plan->masks.v[i].end < end ? plan->masks.v[i].end : end;
+	}
+	if (at < end)
+		scan_unmasked(w, src, at, p + (at - label), (size_t)(end - at));
+}
+
+/* Does this row hold references, and if so, from which level does it start? */
+static bool row_scannable(struct worker *w, uint32_t row)
+{
+	struct wh_marks *m = w->m;
+	uint32_t flags = m->t->classes.v[m->t->cls[row]].flags;
+	uint8_t state = m->t->state[row];
+
+	if (flags & (WH_CLASS_NOSCAN | WH_CLASS_OPAQUE))
+		return false;
+	if (m->rescan && !m->first_pass &&
+	    !(atomic_load_explicit(&m->rescan[row >> 6], memory_order_relaxed) >> (row & 63) & 1))
+		return false;
+	if (state == WH_BUF_UNSURE || (flags & WH_CLASS_ROOT) ||
+	    (state == WH_BUF_FREE && (flags & WH_CLASS_FREE_SCAN))) {
+		wh_mark_raise(w, row, LEVEL_FULL);
+		return true;
+	}
+	return state == WH_BUF_ALLOCATED;
+}
+
+void wh_scan_piece(struct worker *w, uint64_t label, const uint8_t *p, size_t len)
+{
+	struct wh_marks *m = w->m;
+	size_t mask = mask_find(m->plan, label);
+	uint64_t end = label + len;
+	struct row_iter it;
+
+	if (!m->nodes_pass) {
+		scan_masked(w, ROW_ROOT, label, p, len, &mask);
+		return;
+	}
+	wh_row_iter_init(&it, m->t, label);
+	while (wh_row_iter_next(&it) && it.start < end) {
+		uint64_t lo = it.start > label ? it.start : label;
+		uint64_t hi = it.start + buftab_row_size(m->t, it.row);
+
+		hi = hi < end ? hi : end;
+		if (lo >= hi || !row_scannable(w, it.row))
+			continue;
+		if (m->track_classes)
+			atomic_store_explicit(&m->class_seen[m->t->cls[it.row]], 1,
+					      memory_order_relaxed);
+		scan_masked(w, it.row, lo, p + (lo - label), (size_t)(hi - lo), &mask);
+	}
+}
+
+void wh_scan_word(struct worker *w, uint64_t value, uint64_t where)
+{
+	const struct wh_marks *m = w->m;
+
+	value &= ~m->plan->tag_clear;
+	if (value >> 63)
+		value |= m->plan->tag_set;
+	w->counts.words++;
+	if (value - m->min >= m->span)
+		return;
+	w->counts.candidates++;
+	hit_add(w, ROW_ROOT, value, where);
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The table against a plain sorted array, on random layouts; then the rules of overlap and order. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "analyzer/graph/buftab.h"
+#include "analyzer/graph/buftab_priv.h"
+
+static struct wh_ctx *ctx;
+
+static struct wh_buftab *table(uint32_t flags)
+{
+	struct wh_class c = {.name = "c", .model = "test"};
+	struct wh_buftab *t;
+	uint16_t cls;
+
+	ck_assert_ptr_null(wh_buftab_create(ctx, &t));
+	ck_assert_ptr_null(wh_buftab_add_class(t, &c, &cls));
+	c.name = "node";
+	c.flags = flags;
+	ck_assert_ptr_null(wh_buftab_add_class(t, &c, &cls));
+	return t;
+}
+
+static uint64_t rnd(uint64_t *s)
+{
+	*s = *s * 6364136223846793005ull + 1442695040888963407ull;
+	return *s >> 33;
+}
+
+struct plain {
+	uint64_t addr, size;
+};
+
+/* Sizes from 8 bytes to beyond LARGE_ROW, gaps from none to beyond LEAF_GAP. */
+static size_t random_rows(struct plain *p, size_t n, uint64_t seed)
+{
+	static const uint64_t sizes[] = {8, 16, 24, 96, 192, 512, 4096, 8192, 70000, 300000};
+	static const uint64_t gaps[] = {0, 0, 0, 8, 16, 4096, 300000, 5ull << 30};
+	uint64_t at = 0xffff888000000000ull + (rnd(&seed) & 0xfff) * 8;
+
+	for (size_t i = 0; i < n; i++) {
+		at += gaps[rnd(&seed) % (i % 50 ? 6 : 8)];
+		p[i] = (struct plain){at, sizes[rnd(&seed) % 10] - (rnd(&seed) & 3)};
+		at = (at + p[i].size + 7) & ~7ull;
+	}
+	return n;
+}
+
+static void check_against(const struct wh_buftab *t, const struct plain *p, size_t n)
+{
+	struct row_iter it;
+
+	ck_assert_uint_eq(wh_buftab_count(t), n);
+	for (uint32_t i = 0; i < n; i++) {
+		ck_assert_uint_eq(wh_buftab_addr(t, i), p[i].addr);
+		ck_assert_uint_eq(wh_buftab_size(t, i), p[i].size);
+		ck_assert_uint_eq(wh_buftab_find(t, p[i].addr), i);
+		ck_assert_uint_eq(wh_buftab_find(t, p[i].addr + p[i].size - 1), i);
+		ck_assert_uint_eq(wh_buftab_find(t, p[i].addr + p[i].size / 2), i);
+		ck_assert_uint_eq(wh_buftab_lower_bound(t, p[i].addr), i);
+		if (i + 1 == n || p[i + 1].addr > p[i].addr + p[i].size)
+			ck_assert_uint_eq(wh_buftab_find(t, p[i].addr + p[i].size), WH_ROW_NONE);
+		if (i % 7 == 0) {
+			wh_row_iter_init(&it, t, p[i].addr + p[i].size - 1);
+			for (uint32_t k = i; k < i + 20 && k < n; k++) {
+				ck_assert(wh_row_iter_next(&it));
+				ck_assert_uint_eq(it.row, k);
+				ck_assert_uint_eq(it.start, p[k].addr);
+			}
+		}
+	}
+	ck_assert_uint_eq(wh_buftab_find(t, p[0].addr - 1), WH_ROW_NONE);
+	ck_assert_uint_eq(wh_buftab_find(t, 0), WH_ROW_NONE);
+	ck_assert_uint_eq(wh_buftab_find(t, UINT64_MAX), WH_ROW_NONE);
+	wh_row_iter_init(&it, t, p[n - 1].addr + p[n - 1].size);
+	ck_assert(!wh_row_iter_next(&it));
+}
+
+START_TEST(agrees_with_a_sorted_array)
+{
+	enum { N = 4000 };
+	static struct plain p[N];
+
+	for (uint64_t seed = 1; seed < 6; seed++) {
+		struct wh_buftab *t = table(0);
+		size_t n = random_rows(p, N, seed);
+
+		if (seed & 1) /* in order */
+			for (size_t i = 0; i < n; i++)
+				ck_assert_ptr_null(wh_buftab_add(t, 0, p[i].addr, p[i].size,
+								 WH_BUF_ALLOCATED));
+		else /* in blocks of 100, last block first: the segments must be put in order */
+			for (size_t b = n / 100; b-- > 0;)
+				for (size_t i = b * 100; i < b * 100 + 100; i++)
+					ck_assert_ptr_null(wh_buftab_add(t, 0, p[i].addr, p[i].size,
+									 WH_BUF_ALLOCATED));
+		ck_assert_ptr_null(wh_buftab_freeze(t));
+		check_against(t, p, n);
+		wh_buftab_destroy(t);
+	}
+}
+END_TEST
+
+START_TEST(runs_make_rows_of_allocated_slots)
+{
+	struct wh_buftab *t = table(WH_CLASS_FREE_SCAN);
+	uint8_t st[4] = {WH_BUF_ALLOCATED, WH_BUF_FREE, WH_BUF_PENDING, WH_BUF_ALLOCATED};
+
+	ck_assert_ptr_null(wh_buftab_add_run(t, 0, 0x10000, 96, 88, 4, st));
+	ck_assert_ptr_null(wh_buftab_add_run(t, 1, 0x20000, 96, 88, 4, st));
+	ck_assert_ptr_null(wh_buftab_freeze(t));
+	ck_assert_uint_eq(wh_buftab_count(t), 7);
+	ck_assert_uint_eq(wh_buftab_find(t, 0x10000 + 96), WH_ROW_NONE);
+	ck_assert_uint_eq(wh_buftab_state(t, wh_buftab_find(t, 0x10000 + 200)), WH_BUF_PENDING);
+	ck_assert_uint_eq(wh_buftab_find(t, 0x10000 + 90),
+			  WH_ROW_NONE); /* between size and stride */
+	ck_assert_uint_eq(wh_buftab_state(t, wh_buftab_find(t, 0x20000 + 96)), WH_BUF_FREE);
+	ck_assert(wh_buftab_set_state(t, 0x10004, WH_BUF_FREE));
+	ck_assert_uint_eq(wh_buftab_state(t, 0), WH_BUF_FREE);
+	wh_buftab_destroy(t);
+}
+END_TEST
+
+START_TEST(overlaps_are_settled_whatever_the_order)
+{
+	for (int order = 0; order < 2; order++) {
+		struct wh_buftab *t = table(WH_CLASS_NOREPORT);
+		struct plain rows[] = {
+			{0x1000, 0x100}, {0x1080, 0x100}, {0x2000, 0x1000}, {0x2100, 0x80}};
+		uint16_t cls[] = {0, 0, 1, 0};
+		size_t n;
+
+		for (int i = 0; i < 4; i++) {
+			int k = order ? 3 - i : i;
+
+			ck_assert_ptr_null(wh_buftab_add(t, cls[k], rows[k].addr, rows[k].size,
+							 WH_BUF_ALLOCATED));
+		}
+		ck_assert_ptr_null(wh_buftab_freeze(t));
+		ck_assert_uint_eq(wh_buftab_count(t), 3);
+		ck_assert_uint_eq(wh_buftab_find(t, 0x1120),
+				  WH_ROW_NONE);			/* the overlapping one is dropped */
+		ck_assert_uint_eq(wh_buftab_size(t, 1), 0x100); /* the node ends at its child */
+		ck_assert_uint_eq(wh_buftab_find(t, 0x2110), 2);
+		wh_diags_list(ctx->diags, &n);
+		ck_assert_uint_ge(n, 1);
+		wh_buftab_destroy(t);
+	}
+}
+END_TEST
+
+START_TEST(impossible_rows_are_refused)
+{
+	struct wh_buftab *t = table(0);
+
+	ck_assert_ptr_null(wh_buftab_add(t, 0, 0x1001, 8, WH_BUF_ALLOCATED));
+	ck_assert_ptr_null(wh_buftab_add(t, 0, 0x1000, 0, WH_BUF_ALLOCATED));
+	ck_assert_ptr_null(wh_buftab_add(t, 9, 0x1000, 8, WH_BUF_ALLOCATED));
+	ck_assert_ptr_null(wh_buftab_add(t, 0, UINT64_MAX - 7, 64, WH_BUF_ALLOCATED));
+	ck_assert_ptr_null(wh_buftab_add_run(t, 0, 0x1000, UINT64_MAX / 2 & ~7ull, 8, 4, NULL));
+	ck_assert_ptr_null(wh_buftab_add(t, 0, 0x8000, 6ull << 32, WH_BUF_ALLOCATED));
+	ck_assert_ptr_null(wh_buftab_freeze(t));
+	ck_assert_uint_eq(wh_buftab_count(t), 1);
+	ck_assert_uint_eq(wh_buftab_size(t, 0), 6ull << 32);
+	ck_assert_uint_eq(wh_buftab_find(t, 0x8000 + (5ull << 32)), 0);
+	wh_buftab_destroy(t);
+}
+END_TEST
+
+START_TEST(an_empty_table_finds_nothing)
+{
+	struct wh_buftab *t = table(0);
+
+	ck_assert_ptr_null(wh_buftab_freeze(t));
+	ck_assert_uint_eq(wh_buftab_count(t), 0);
+	ck_assert_uint_eq(wh_buftab_find(t, 0x1000), WH_ROW_NONE);
+	wh_buftab_destroy(t);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("buftab");
+	TCase *c = tcase_create("buftab");
+	SRunner *r;
+	int failed;
+
+	if (wh_ctx_create(1, &ctx))
+		return 99;
+	suite_add_tcase(s, c);
+	tcase_add_test(c, agrees_with_a_sorted_array);
+	tcase_add_test(c, runs_make_rows_of_allocated_slots);
+	tcase_add_test(c, overlaps_are_settled_whatever_the_order);
+	tcase_add_test(c, impossible_rows_are_refused);
+	tcase_add_test(c, an_empty_table_finds_nothing);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	wh_ctx_destroy(ctx);
+	return failed ? 1 : 0;
+}
