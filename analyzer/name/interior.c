@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* interior: see interior.h.  Each check reads at most a few words of the block and of a vtable. */
+#include "analyzer/name/interior.h"
+
+static const char *const names[WH_INTERIOR_COUNT] = {
+	"none", "tagged", "stdstring", "length64", "newarray", "multipleinheritance",
+};
+
+const char *wh_interior_name(unsigned int i)
+{
+	return i < WH_INTERIOR_COUNT ? names[i] : "unknown";
+}
+
+/* Could @need bytes be what was asked for of a block with @room? */
+static bool fills(uint64_t need, uint64_t room, unsigned int w)
+{
+	return need <= room && room - need < 4 * w;
+}
+
+static bool is_string(struct wh_abi abi, struct wh_reader *r, uint64_t addr, uint64_t size)
+{
+	uint64_t length, capacity;
+
+	return wh_read_word(r, addr, &length) && wh_read_word(r, addr + abi.word, &capacity) &&
+	       length <= capacity && capacity < size &&
+	       fills(3u * abi.word + capacity + 1, size, abi.word);
+}
+
+static bool is_counted_array(struct wh_abi abi, struct wh_reader *r, uint64_t addr, uint64_t size,
+			     uint64_t off)
+{
+	uint64_t n;
+
+	if (!wh_read_word(r, addr + off - abi.word, &n) || !n || n > size - off)
+		return false;
+	return fills((size - off) / n * n + off, size, abi.word);
+}
+
+/*
+ * Itanium C++ ABI 2.5: a vtable pointer points behind {offset to top, typeinfo}; in a secondary vtable the
+ * offset is minus the place of its base class in the object.
+ */
+static bool is_vtable(const struct wh_process *p, struct wh_reader *r, uint64_t vptr, uint64_t at)
+{
+	const struct wh_map_area *m = wh_process_find_map(p, vptr);
+	uint64_t top, mask = p->abi.word == 8 ? UINT64_MAX : UINT32_MAX;
+
+	if (!m || m->module == UINT32_MAX || (m->flags & WH_MAP_X) || (vptr & (p->abi.word - 1u)))
+		return false;
+	if (!wh_read_word(r, vptr - 2u * p->abi.word, &top))
+		return true; /* the tables are not in the core: their place has to do */
+	return top == ((0 - at) & mask);
+}
+
+static bool is_base_class(const struct wh_process *p, struct wh_reader *r, uint64_t addr,
+			  uint64_t off)
+{
+	uint64_t first, second;
+
+	return wh_read_word(r, addr, &first) && wh_read_word(r, addr + off, &second) &&
+	       is_vtable(p, r, first, 0) && is_vtable(p, r, second, off);
+}
+
+unsigned int wh_interior_check(const void *arg, struct wh_reader *r, uint32_t row, uint64_t addr,
+			       uint64_t size, uint64_t off)
+{
+	const struct wh_process *p = arg;
+	unsigned int w = p->abi.word;
+	uint64_t n;
+
+	(void)row;
+	if (off < w)
+		return WH_INTERIOR_TAGGED;
+	if (off & (w - 1) || off >= size)
+		return WH_INTERIOR_NONE;
+	if (off == 3 * w && is_string(p->abi, r, addr, size))
+		return WH_INTERIOR_STDSTRING;
+	if (off == 8 && wh_read_u64(r, addr, &n) && n && fills(n + 8, size, w))
+		return WH_INTERIOR_LENGTH64;
+	if ((off == w || off == 2 * w) && is_counted_array(p->abi, r, addr, size, off))
+		return WH_INTERIOR_NEWARRAY;
+	if (is_base_class(p, r, addr, off))
+		return WH_INTERIOR_MULTIPLE;
+	return WH_INTERIOR_NONE;
+}

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The mappings of a process core, with what each of them is.
+ *
+ *	PT_LOAD     [7f01..000 7f01..000) rw-  ─┐
+ *	NT_FILE     which file lies there       ├─►  map: file, offset, module, bss, guard below
+ *	ELF header  in the first page of a map ─┘
+ *
+ * Invariants after wh_process_open: maps are sorted, disjoint and not empty; a module's maps carry its
+ * index; claims are added by the heap models and sorted once.
+ *
+ * Modules are found by their ELF headers in memory (the kernel dumps the first page of each under
+ * coredump_filter bit 4), so that neither NT_FILE nor the link map has to be there or be right.
+ */
+#include "analyzer/target/process.h"
+
+#include <elf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/base/limits.h"
+
+#define NO_MODULE UINT32_MAX
+#define PAGE	  4096u
+
+static int by_start(const void *a, const void *b)
+{
+	const struct wh_map_area *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* ---- maps ---- */
+
+static struct wh_err *add_segments(struct wh_process *p)
+{
+	const struct wh_dump *d = p->t->dump;
+
+	for (size_t i = 0; i < d->n_segs; i++) {
+		const struct wh_segment *s = &d->segs[i];
+		struct wh_map_area m = {.start = s->vaddr, .module = NO_MODULE};
+		uint64_t mem = s->memsz > s->filesz ? s->memsz : s->filesz;
+
+		if (!mem || __builtin_add_overflow(s->vaddr, mem, &m.end))
+			continue;
+		m.present_end = s->vaddr + s->filesz;
+		m.cut = s->filesz_claimed > s->filesz;
+		if (m.cut) {
+			p->truncated = true;
+			p->cut_bytes += s->filesz_claimed - s->filesz;
+		}
+		m.flags = (s->flags & PF_R ? WH_MAP_R : 0u) | (s->flags & PF_W ? WH_MAP_W : 0u) |
+			  (s->flags & PF_X ? WH_MAP_X : 0u);
+		WH_TRY(WH_VEC_PUSH(&p->maps, m));
+	}
+	return NULL;
+}
+
+/* Sorts; where two overlap, the later one loses the part that the earlier one has. */
+static void settle_maps(struct wh_process *p)
+{
+	size_t n = 0;
+	uint64_t end = 0;
+
+	if (p->maps.n)
+		qsort(p->maps.v, p->maps.n, sizeof(*p->maps.v), by_start);
+	for (size_t i = 0; i < p->maps.n; i++) {
+		struct wh_map_area m = p->maps.v[i];
+
+		if (m.start < end) {
+			wh_diag_add(p->ctx->diags, WH_DIAG_WARN, "segment-overlap", m.start,
+				    "two segments of the core overlap; the first one is believed");
+			m.start = end;
+		}
+		if (m.start >= m.end)
+			continue;
+		if (m.present_end < m.start)
+			m.present_end = m.start;
+		end = m.end;
+		p->maps.v[n++] = m;
+	}
+	p->maps.n = n;
+}
+
+static void note_guards(struct wh_process *p)
+{
+	for (size_t i = 0; i < p->maps.n; i++) {
+		struct wh_map_area *m = &p->maps.v[i];
+		const struct wh_map_area *below = i ? m - 1 : NULL;
+
+		if (!below || below->end != m->start || !(below->flags & WH_MAP_W))
+			m->flags |= WH_MAP_GUARD;
+	}
+}
+
+static struct wh_map_area *find_map(const struct wh_process *p, uint64_t addr)
+{
+	size_t lo = 0, hi = p->maps.n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (p->maps.v[mid].end <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < p->maps.n && p->maps.v[lo].start <= addr ? &p->maps.v[lo] : NULL;
+}
+
+const struct wh_map_area *wh_process_find_map(const struct wh_process *p, uint64_t addr)
+{
+	return find_map(p, addr);
+}
+
+bool wh_process_is_data(const struct wh_process *p, uint64_t addr, uint64_t len)
+{
+	const struct wh_map_area *m = find_map(p, addr);
+
+	return m && (m->flags & WH_MAP_W) && addr < m->present_end && len <= m->present_end - addr;
+}
+
+/* ---- NT_FILE ---- */
+
+/*
+ * Linux fs/binfmt_elf.c fill_files_note(): long count, long page_size, count times {long start, end,
+ * file_ofs (in pages)}, then count NUL-terminated names.
+ */
+static struct wh_err *read_file_note(struct wh_process *p, const struct wh_note *n)
+{
+	const uint8_t *d = n->desc;
+	size_t w = p->abi.word, len = n->desc_len, name_at;
+	uint64_t count, unit;
+
+	if (len < 2 * w)
+		return NULL;
+	count = wh_get_word(p->abi, d);
+	unit = wh_get_word(p->abi, d + w);
+	if (count > (len - 2 * w) / (3 * w))
+		return NULL;
+	name_at = 2 * w + (size_t)count * 3 * w;
+	for (uint64_t i = 0; i < count; i++) {
+		const uint8_t *e = d + 2 * w + i * 3 * w;
+		uint64_t start = wh_get_word(p->abi, e), end = wh_get_word(p->abi, e + w);
+		size_t max = len - name_at, n_name = strnlen((const char *)d + name_at, max);
+		char *name;
+
+		if (n_name == max)
+			break;
+		name = wh_arena_strndup(&p->strings, (const char *)d + name_at, n_name);
+		if (!name)
+			return &wh_err_nomem;
+		name_at += n_name + 1;
+		for (struct wh_map_area *m = find_map(p, start);
+		     m && m < p->maps.v + p->maps.n && m->start < end; m++) {
+			m->file = name;
+			m->file_off = wh_get_word(p->abi, e + 2 * w) * unit + (m->start - start);
+		}
+	}
+	p->have_files = count > 0;
+	return NULL;
+}
+
+/* ---- modules ---- */
+
+/* The extent [lo, hi) of an ELF image whose header is at @base; false when it is none. */
+static bool image_extent(struct wh_process *p, uint64_t base, uint64_t *ret_lo, uint64_t *ret_hi)
+{
+	bool is64 = p->abi.word == 8;
+	uint8_t eh[64], ph[56];
+	uint64_t phoff, lo = UINT64_MAX, hi = 0;
+	uint16_t phnum, phentsize, type;
+
+	if (wh_read_some(p->r, WH_VIRT, base, eh, is64 ? 64 : 52, NULL) < (is64 ? 64u : 52u) ||
+	    memcmp(eh, ELFMAG, SELFMAG) != 0)
+		return false;
+	type = wh_get_u16(p->abi, eh + 16);
+	phoff = wh_get_word(p->abi, eh + (is64 ? 32 : 28));
+	phentsize = wh_get_u16(p->abi, eh + (is64 ? 54 : 42));
+	phnum = wh_get_u16(p->abi, eh + (is64 ? 56 : 44));
+	if ((type != ET_EXEC && type != ET_DYN) || phentsize != (is64 ? 56 : 32) || phoff > PAGE ||
+	    phnum > 128)
+		return false;
+	for (unsigned int i = 0; i < phnum; i++) {
+		uint64_t va, memsz;
+
+		if (wh_read_some(p->r, WH_VIRT, base + phoff + i * phentsize, ph, phentsize, NULL) <
+		    phentsize)
+			break;
+		if (wh_get_u32(p->abi, ph) != PT_LOAD)
+			continue;
+		va = wh_get_word(p->abi, ph + (is64 ? 16 : 8));
+		memsz = wh_get_word(p->abi, ph + (is64 ? 40 : 20));
+		if (va < lo)
+			lo = va & ~(uint64_t)(PAGE - 1);
+		if (va + memsz > hi)
+			hi = va + memsz;
+	}
+	if (lo >= hi || hi - lo > (1ull << 40))
+		return false;
+	*ret_lo = base;
+	*ret_hi = (base + (hi - lo) + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+	return true;
+}
+
+static const char *last_component(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static const char *module_path(struct wh_process *p, const struct wh_map_area *m)
+{
+	char text[40];
+
+	if (m->file)
+		return m->file;
+	snprintf(text, sizeof(text), "[module 0x%llx]", (unsigned long long)m->start);
+	return wh_arena_strdup(&p->strings, text);
+}
+
+static struct wh_err *find_modules(struct wh_process *p)
+{
+	for (size_t i = 0; i < p->maps.n; i++) {
+		struct wh_map_area *m = &p->maps.v[i];
+		struct wh_process_module mod = {0};
+
+		if (m->module != NO_MODULE || (m->file && m->file_off) ||
+		    p->modules.n >= WH_LIMIT_MODULES ||
+		    !image_extent(p, m->start, &mod.start, &mod.end))
+			continue;
+		mod.path = module_path(p, m);
+		if (!mod.path)
+			return &wh_err_nomem;
+		mod.name = last_component(mod.path);
+		for (struct wh_map_area *x = m; x < p->maps.v + p->maps.n && x->start < mod.end;
+		     x++) {
+			/* a file of another name inside the extent is not ours */
+			if (x->file && m->file && strcmp(x->file, m->file) != 0)
+				break;
+			x->module = (uint32_t)p->modules.n;
+			x->flags |= WH_MAP_ELF | (x->file || !m->file ? 0 : WH_MAP_BSS);
+		}
+		WH_TRY(WH_VEC_PUSH(&p->modules, mod));
+	}
+	return NULL;
+}
+
+/* ---- claims ---- */
+
+struct wh_err *wh_process_claim(struct wh_process *p, uint64_t start, uint64_t end,
+				enum wh_claim_kind kind)
+{
+	if (start >= end)
+		return NULL;
+	return WH_VEC_PUSH(&p->claims, (struct wh_claim){start, end, kind});
+}
+
+static int by_claim(const void *a, const void *b)
+{
+	const struct wh_claim *x = a, *y = b;
+
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	return x->end < y->end ? -1 : x->end > y->end;
+}
+
+void wh_process_sort_claims(struct wh_process *p)
+{
+	size_t n = 0;
+
+	if (p->claims.n)
+		qsort(p->claims.v, p->claims.n, sizeof(*p->claims.v), by_claim);
+	for (size_t i = 0; i < p->claims.n; i++) {
+		struct wh_claim c = p->claims.v[i];
+
+		if (n && c.start < p->claims.v[n - 1].end)
+			c.start = p->claims.v[n - 1].end;
+		if (c.start >= c.end)
+			continue;
+		if (n && c.kind == p->claims.v[n - 1].kind && c.start == p->claims.v[n - 1].end)
+			p->claims.v[n - 1].end = c.end;
+		else
+			p->claims.v[n++] = c;
+	}
+	p->claims.n = n;
+}
+
+/* Index of the first claim that ends after @addr. */
+static size_t claim_after(const struct wh_process *p, uint64_t addr)
+{
+	size_t lo = 0, hi = p->claims.n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (p->claims.v[mid].end <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+const struct wh_claim *wh_process_find_claim(const struct wh_process *p, uint64_t addr)
+{
+	size_t i = claim_after(p, addr);
+
+	return i < p->claims.n && p->claims.v[i].start <= addr ? &p->claims.v[i] : NULL;
+}
+
+struct wh_err *wh_process_each_free(struct wh_process *p, wh_piece_fn fn, void *arg)
+{
+	for (size_t i = 0; i < p->maps.n; i++) {
+		const struct wh_map_area *m = &p->maps.v[i];
+		uint64_t at = m->start;
+
+		if (!(m->flags & WH_MAP_W))
+			continue;
+		for (size_t c = claim_after(p, at); at < m->end; c++) {
+			bool more = c < p->claims.n && p->claims.v[c].start < m->end;
+			uint64_t stop = more ? p->claims.v[c].start : m->end;
+
+			if (at < stop)
+				WH_TRY(fn(arg, m, at, stop));
+			if (!more)
+				break;
+			at = p->claims.v[c].end > at ? p->claims.v[c].end : at;
+		}
+	}
+	return NULL;
+}
+
+/* ---- opening ---- */
+
+static const char *command_of(struct wh_process *p)
+{
+	const struct wh_note *n = wh_dump_find_note(p->t->dump, "CORE", NT_PRPSINFO, NULL);
+	/* Linux struct elf_prpsinfo: pr_fname[16] ends with pr_psargs[80] behind it */
+	size_t tail = 16 + 80;
+
+	if (!n || n->desc_len < tail)
+		return "";
+	return wh_arena_strndup(&p->strings, (const char *)n->desc + n->desc_len - tail,
+				strnlen((const char *)n->desc + n->desc_len - tail, 16));
+}
+
+struct wh_err *wh_process_open(struct wh_target *t, struct wh_reader *r, struct wh_process **ret)
+{
+	struct wh_process *p = wh_calloc(1, sizeof(*p));
+	const struct wh_note *files;
+	struct wh_err *e;
+
+	if (!p)
+		return &wh_err_nomem;
+	p->t = t;
+	p->ctx = t->ctx;
+	p->r = r;
+	p->arch = t->dump->arch;
+	p->abi = t->dump->abi;
+	e = add_segments(p);
+	settle_maps(p);
+	note_guards(p);
+	files = wh_dump_find_note(t->dump, "CORE", NT_FILE, NULL);
+	if (!e && files)
+		e = read_file_note(p, files);
+	if (!e)
+		e = find_modules(p);
+	p->command = command_of(p);
+	if (!e && !p->command)
+		e = &wh_err_nomem;
+	if (!e)
+		e = wh_process_find_stacks(p);
+	if (e) {
+		wh_process_close(p);
+		return e;
+	}
+	*ret = p;
+	return NULL;
+}
+
+void wh_process_close(struct wh_process *p)
+{
+	if (!p)
+		return;
+	WH_VEC_FINI(&p->maps);
+	WH_VEC_FINI(&p->modules);
+	WH_VEC_FINI(&p->threads);
+	WH_VEC_FINI(&p->claims);
+	WH_VEC_FINI(&p->dead_tcbs);
+	wh_arena_fini(&p->strings);
+	free(p);
+}

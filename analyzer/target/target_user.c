@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A process core as a target.  The order matters:
+ *
+ *	open     mappings, threads, stacks; which heap models are there
+ *	build    each model: rows and claims; then everything unclaimed and writable becomes a root
+ *	correct  free lists; references that need the table (thread stacks that lie in heap blocks, dtv)
+ *
+ * A process without any heap model is still opened: threads, mappings and `missing` work, and the verdict
+ * says that there is nothing to judge.
+ */
+#include "analyzer/target/target_user.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/name/interior.h"
+
+struct wh_user *wh_target_get_user(struct wh_target *t)
+{
+	return t->ops == &wh_target_user ? t->priv : NULL;
+}
+
+static void user_close(struct wh_target *t)
+{
+	struct wh_user *u = t->priv;
+
+	if (!u)
+		return;
+	wh_heaps_close(&u->heaps);
+	wh_process_close(u->p);
+	wh_reader_destroy(u->r);
+	wh_mem_destroy(u->mem);
+	free(u);
+	t->priv = NULL;
+}
+
+static struct wh_err *open_user(struct wh_user *u)
+{
+	struct wh_target *t = u->t;
+
+	WH_TRY(wh_mem_create(t->dump, &u->mem));
+	t->mem = u->mem;
+	WH_TRY(wh_reader_create(u->mem, &u->r));
+	WH_TRY(wh_process_open(t, u->r, &u->p));
+	t->mark_opts.start_pointers = true;
+	t->mark_opts.interior_ok = wh_interior_check;
+	t->mark_opts.interior_arg = u->p;
+	if (t->dump->arch)
+		t->plan.tag_clear = t->dump->arch->user_tag_mask;
+	return wh_heaps_detect(u->p, &u->heaps);
+}
+
+static struct wh_err *user_open(struct wh_target *t)
+{
+	struct wh_user *u;
+	struct wh_err *e;
+
+	if (t->dump->cls != WH_DUMP_PROCESS)
+		return &wh_err_not_mine;
+	u = wh_calloc(1, sizeof(*u));
+	if (!u)
+		return &wh_err_nomem;
+	u->t = t;
+	t->priv = u;
+	e = open_user(u);
+	if (e)
+		user_close(t);
+	return e;
+}
+
+/* ---- build, correct ---- */
+
+static struct wh_err *user_build(struct wh_target *t)
+{
+	struct wh_user *u = t->priv;
+	bool any = false;
+
+	for (size_t i = 0; i < u->heaps.n; i++) {
+		const struct wh_heap *h = &u->heaps.v[i];
+
+		if (!h->ops->build)
+			continue;
+		WH_TRY(h->ops->build(h->priv));
+		any = true;
+	}
+	if (!any)
+		wh_diag_add(
+			t->ctx->diags, WH_DIAG_ERROR, "no-heap", 0,
+			"no heap that could be rebuilt was found in this process: nothing was judged");
+	if (u->p->truncated)
+		wh_diag_add(
+			t->ctx->diags, WH_DIAG_WARN, "core-truncated", 0,
+			"the core is cut: %llu bytes of memory are lost (stacks and libraries come last); "
+			"raise the size limit (ulimit -c, ExternalSizeMax= of coredump.conf)",
+			(unsigned long long)u->p->cut_bytes);
+	wh_process_sort_claims(u->p);
+	t->record_advice =
+		"glibc's malloc records no stacks; run with UMEM_DEBUG=default and libumem, or under "
+		"a heap profiler, to know who allocated";
+	return wh_process_plan_roots(u->p);
+}
+
+/* A reference that is interior by construction counts as one to the start of its block. */
+static struct wh_err *hold_block_of(struct wh_user *u, uint64_t addr, uint16_t kind, uint64_t where,
+				    uint32_t *ret_row)
+{
+	const struct wh_buftab *b = u->t->buftab;
+	uint32_t row = wh_buftab_find(b, addr);
+
+	*ret_row = row;
+	if (row == WH_ROW_NONE)
+		return NULL;
+	return wh_plan_add_word(&u->t->plan, kind, wh_buftab_addr(b, row), where, 0);
+}
+
+/* A thread descriptor's second word is the dtv, which points behind the first slot of its block. */
+static struct wh_err *hold_dtv(struct wh_user *u, uint64_t tcb, uint16_t kind)
+{
+	uint64_t at = tcb + u->p->abi.word, dtv;
+	uint32_t row;
+
+	return tcb && wh_read_word(u->r, at, &dtv) ? hold_block_of(u, dtv, kind, at, &row) : NULL;
+}
+
+static struct wh_err *hold_by_threads(struct wh_user *u)
+{
+	struct wh_plan *plan = &u->t->plan;
+	uint64_t red = u->p->arch ? u->p->arch->red_zone : 0;
+	uint16_t kind;
+
+	WH_TRY(wh_plan_add_kind(plan, "threads", &kind));
+	for (size_t i = 0; i < u->p->threads.n; i++) {
+		const struct wh_thread *th = &u->p->threads.v[i];
+		uint32_t row;
+
+		/* a stack inside a heap block: held by its thread, dead below sp */
+		WH_TRY(hold_block_of(u, th->sp, kind, 0, &row));
+		if (row != WH_ROW_NONE && th->sp > red)
+			WH_TRY(wh_plan_add_mask(plan, wh_buftab_addr(u->t->buftab, row),
+						th->sp - red));
+		WH_TRY(hold_dtv(u, th->tp, kind));
+	}
+	for (size_t i = 0; i < u->p->dead_tcbs.n; i++)
+		WH_TRY(hold_dtv(u, u->p->dead_tcbs.v[i], kind));
+	wh_process_switch_roots(u->p);
+	return NULL;
+}
+
+static struct wh_err *user_correct(struct wh_target *t)
+{
+	struct wh_user *u = t->priv;
+
+	for (size_t i = 0; i < u->heaps.n; i++)
+		if (u->heaps.v[i].ops->correct)
+			WH_TRY(u->heaps.v[i].ops->correct(u->heaps.v[i].priv));
+	return hold_by_threads(u);
+}
+
+/* ---- questions ---- */
+
+/* The heap model that made a row; NULL when none did. */
+static const struct wh_heap *heap_of(const struct wh_user *u, uint32_t row)
+{
+	const struct wh_buftab *b = u->t->buftab;
+	const struct wh_class *c = wh_buftab_class(b, wh_buftab_class_of(b, row));
+
+	for (size_t i = 0; i < u->heaps.n; i++)
+		if (strcmp(u->heaps.v[i].ops->name, c->model) == 0)
+			return &u->heaps.v[i];
+	return NULL;
+}
+
+static struct wh_err *user_origin(struct wh_target *t, uint32_t row, struct wh_arena *a,
+				  struct wh_origin *ret)
+{
+	const struct wh_heap *h = heap_of(t->priv, row);
+
+	memset(ret, 0, sizeof(*ret));
+	return h && h->ops->origin ? h->ops->origin(h->priv, row, a, ret) : NULL;
+}
+
+static struct wh_err *user_trail(struct wh_target *t, uint64_t addr, struct wh_arena *a,
+				 wh_event_vec *ret)
+{
+	struct wh_user *u = t->priv;
+
+	for (size_t i = 0; i < u->heaps.n; i++)
+		if (u->heaps.v[i].ops->trail)
+			WH_TRY(u->heaps.v[i].ops->trail(u->heaps.v[i].priv, addr, a, ret));
+	return NULL;
+}
+
+static struct wh_err *user_caches(struct wh_target *t, struct wh_arena *a, wh_cache_vec *ret)
+{
+	struct wh_user *u = t->priv;
+
+	for (size_t i = 0; i < u->heaps.n; i++)
+		if (u->heaps.v[i].ops->caches)
+			WH_TRY(u->heaps.v[i].ops->caches(u->heaps.v[i].priv, a, ret));
+	return NULL;
+}
+
+static struct wh_err *user_whatis(struct wh_target *t, uint64_t addr, struct wh_arena *a,
+				  wh_whatis_vec *ret)
+{
+	struct wh_user *u = t->priv;
+
+	for (size_t i = 0; i < u->heaps.n; i++)
+		if (u->heaps.v[i].ops->whatis)
+			WH_TRY(u->heaps.v[i].ops->whatis(u->heaps.v[i].priv, addr, a, ret));
+	return wh_user_whatis(u, addr, a, ret);
+}
+
+static struct wh_err *user_info(struct wh_target *t, struct wh_arena *a, wh_fact_vec *ret)
+{
+	return wh_user_info(t->priv, a, ret);
+}
+
+static bool user_symbolize(struct wh_target *t, uint64_t addr, struct wh_frame *ret)
+{
+	return wh_user_symbolize(t->priv, addr, ret);
+}
+
+static const char *user_signature(struct wh_target *t, uint32_t row, struct wh_arena *a)
+{
+	return wh_user_signature(t->priv, row, a);
+}
+
+const struct wh_target_ops wh_target_user = {
+	.name = "process",
+	.open = user_open,
+	.build = user_build,
+	.correct = user_correct,
+	.origin = user_origin,
+	.whatis = user_whatis,
+	.trail = user_trail,
+	.caches = user_caches,
+	.info = user_info,
+	.symbolize = user_symbolize,
+	.signature = user_signature,
+	.close = user_close,
+};

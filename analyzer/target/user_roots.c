@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The roots of a process: every writable byte that no heap model claimed, each piece under a name that
+ * --no-roots can switch off:
+ *
+ *	registers          general registers of each thread
+ *	stacks             from sp (and the red zone) to the end, with TLS and TCB at the top
+ *	data:MODULE        .data, .bss and relocated read-only data of one module
+ *	anonymous          mappings that are no heap (TLS of the main thread, ld.so's memory, pools, buffers)
+ *	files              writable mapped files
+ *	dead-stacks        below sp and stacks of exited threads: only with --roots=broad
+ *
+ * Memory that existed and is not in the core: what a cut file lost makes verdicts UNKNOWN.  An
+ * anonymous mapping without contents was never touched or is MADV_DONTDUMP; the core does not tell
+ * which, so it is noted, not feared.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "analyzer/target/process.h"
+
+struct roots {
+	struct wh_process *p;
+	uint16_t stacks, anonymous, files, dead;
+	uint64_t hollow, n_hollow, first_hollow;
+};
+
+static struct wh_err *module_kind(struct wh_process *p, uint32_t module, uint16_t *ret)
+{
+	struct wh_process_module *m = &p->modules.v[module];
+	char *name;
+	size_t n = strlen(m->name) + sizeof("data:");
+
+	if (!m->root_kind) {
+		name = wh_arena_alloc(&p->strings, n);
+		if (!name)
+			return &wh_err_nomem;
+		snprintf(name, n, "data:%s", m->name);
+		WH_TRY(wh_plan_add_kind(&p->t->plan, name, &m->root_kind));
+	}
+	*ret = m->root_kind;
+	return NULL;
+}
+
+static bool in_stack(const struct wh_process *p, uint64_t addr)
+{
+	for (size_t i = 0; i < p->threads.n; i++) {
+		const struct wh_thread *th = &p->threads.v[i];
+
+		if ((th->stack_hi && addr >= th->stack_lo && addr < th->stack_hi) ||
+		    (th->own_hi && addr >= th->own_lo && addr < th->own_hi))
+			return true;
+	}
+	return false;
+}
+
+static struct wh_err *add_piece(void *arg, const struct wh_map_area *m, uint64_t start,
+				uint64_t end)
+{
+	struct roots *r = arg;
+	struct wh_process *p = r->p;
+	uint16_t kind = r->anonymous;
+
+	if (m->module != UINT32_MAX)
+		WH_TRY(module_kind(p, m->module, &kind));
+	else if (m->file)
+		kind = r->files;
+	else if (in_stack(p, start))
+		kind = r->stacks;
+	if (m->cut && end > m->present_end)
+		WH_TRY(wh_plan_add_missing(&p->t->plan, WH_CLASS_ANY, 0, end - m->present_end,
+					   WH_MEM_TRUNCATED));
+	if (end > m->present_end && !m->cut) {
+		if (!m->file && m->present_end <= start) {
+			if (!r->n_hollow++)
+				r->first_hollow = start;
+			r->hollow += end - start;
+		}
+		end = m->present_end;
+	}
+	if (start >= end)
+		return NULL;
+	return wh_plan_add_root(&p->t->plan, kind, WH_VIRT, start, start, end - start);
+}
+
+static struct wh_err *add_registers(struct wh_process *p)
+{
+	uint16_t kind;
+
+	WH_TRY(wh_plan_add_kind(&p->t->plan, "registers", &kind));
+	for (size_t i = 0; i < p->threads.n; i++) {
+		const struct wh_thread *th = &p->threads.v[i];
+
+		for (uint32_t k = 0; k < th->regs.n; k++)
+			if (th->regs.v[k] >= 4096)
+				WH_TRY(wh_plan_add_word(
+					&p->t->plan, kind, th->regs.v[k], 0,
+					(uint16_t)(i < UINT16_MAX ? i : UINT16_MAX)));
+	}
+	return NULL;
+}
+
+/* Dead stacks are claims; the user may ask for them all the same. */
+static struct wh_err *add_dead(struct roots *r)
+{
+	struct wh_process *p = r->p;
+
+	WH_TRY(wh_plan_add_kind(&p->t->plan, "dead-stacks", &r->dead));
+	p->t->plan.kinds.v[r->dead].off = !p->t->opts->broad_roots;
+	if (!p->t->opts->broad_roots)
+		return NULL;
+	for (size_t i = 0; i < p->claims.n; i++) {
+		const struct wh_claim *c = &p->claims.v[i];
+
+		if (c->kind == WH_CLAIM_DEAD)
+			WH_TRY(wh_plan_add_root(&p->t->plan, r->dead, WH_VIRT, c->start, c->start,
+						c->end - c->start));
+	}
+	return NULL;
+}
+
+void wh_process_switch_roots(struct wh_process *p)
+{
+	const struct wh_target_opts *o = p->t->opts;
+	struct wh_plan *plan = &p->t->plan;
+
+	for (size_t i = 0; i < o->n_no_roots; i++) {
+		size_t n = strlen(o->no_roots[i]);
+
+		for (size_t k = 0; k < plan->kinds.n; k++) {
+			const char *name = plan->kinds.v[k].name;
+
+			/* "data" switches off every "data:MODULE" */
+			if (strncmp(name, o->no_roots[i], n) == 0 && (!name[n] || name[n] == ':'))
+				plan->kinds.v[k].off = true;
+		}
+	}
+}
+
+struct wh_err *wh_process_plan_roots(struct wh_process *p)
+{
+	struct roots r = {.p = p};
+	struct wh_plan *plan = &p->t->plan;
+
+	WH_TRY(add_registers(p)); /* first: module kinds use 0 for "not yet" */
+	WH_TRY(wh_plan_add_kind(plan, "stacks", &r.stacks));
+	WH_TRY(wh_plan_add_kind(plan, "anonymous", &r.anonymous));
+	WH_TRY(wh_plan_add_kind(plan, "files", &r.files));
+	WH_TRY(wh_process_each_free(p, add_piece, &r));
+	WH_TRY(add_dead(&r));
+	wh_process_switch_roots(p);
+	if (r.n_hollow)
+		wh_diag_add(
+			p->ctx->diags, WH_DIAG_NOTE, "empty-mappings", r.first_hollow,
+			"%llu anonymous mappings (%llu bytes) have no contents in the core: never "
+			"touched, or excluded with MADV_DONTDUMP",
+			(unsigned long long)r.n_hollow, (unsigned long long)r.hollow);
+	return NULL;
+}
