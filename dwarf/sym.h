@@ -36,6 +36,11 @@ struct wh_err *wh_symtab_add_range(struct wh_symtab *t, uint16_t module, uint64_
 /** @name is copied; @module WH_SYM_NO_MODULE for the image; size 0 when unknown. */
 struct wh_err *wh_symtab_add(struct wh_symtab *t, uint64_t addr, uint64_t size, char type,
 			     const char *name, uint16_t module) WH_MUST_CHECK;
+/**
+ * Before freeze: addresses of the first symbol of each of @names (@n, all passes in one); ret[i]
+ * untouched when there is none.  Returns how many were found.
+ */
+size_t wh_symtab_pick(const struct wh_symtab *t, const char *const *names, size_t n, uint64_t *ret);
 /** Sorts, derives sizes, builds the name index; after this the table is read-only. */
 struct wh_err *wh_symtab_freeze(struct wh_symtab *t) WH_MUST_CHECK;
 size_t wh_symtab_count(const struct wh_symtab *t);

@@ -55,6 +55,10 @@ struct wh_member {
 	uint64_t size;	   /**< [bytes] of the member's type */
 };
 
+/**
+ * What a provider implements.  Ids are its own; 0 is void.  In the wh_types that it fills in (elem, member
+ * type) it sets only `id`: the chain adds the provider.  Outputs arrive zeroed.
+ */
 struct wh_type_provider_ops {
 	const char *name; /**< "btf" "dwarf" "ctf" "profile" */
 	/** Struct/union/enum/typedef by name, the @nth of that name; &wh_err_not_found. */
@@ -64,6 +68,8 @@ struct wh_type_provider_ops {
 	struct wh_err *(*member)(void *priv, uint64_t id, size_t i, struct wh_member *ret);
 	struct wh_err *(*enum_value)(void *priv, uint64_t id, size_t i, const char **ret_name,
 				     int64_t *ret_value);
+	/** An enumerator of any enum, anonymous ones too; may be NULL. */
+	struct wh_err *(*enumerator)(void *priv, const char *name, int64_t *ret_value);
 	void (*close)(void *priv);
 };
 struct wh_type_provider {

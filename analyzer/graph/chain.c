@@ -177,6 +177,9 @@ static uint64_t word_find(const struct wh_marks *m, struct wh_reader *r, uint32_
 			v |= m->plan->tag_set;
 		if (v - lo < size)
 			return at;
+		if ((m->t->classes.v[m->t->cls[row]].flags & WH_CLASS_ALIASED) &&
+		    wh_plan_alias_find(m->plan, v, &v) && v - lo < size)
+			return at;
 	}
 	return 0;
 }

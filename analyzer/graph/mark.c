@@ -266,8 +266,10 @@ static struct wh_err *workers_init(struct wh_marks *m)
 static struct wh_err *tables_init(struct wh_marks *m)
 {
 	size_t rows = m->t->n;
-	/* 12 bytes a row and 32 MiB have been enough for everything measured; see docs/design-scan.md. */
-	uint64_t budget = m->opts.keep_parents ? m->ctx->memory_budget : rows * 12 + (32u << 20);
+	/* The default has been enough for everything measured; see docs/design-scan.md. */
+	uint64_t budget = m->opts.edge_budget	 ? m->opts.edge_budget
+			  : m->opts.keep_parents ? m->ctx->memory_budget
+						 : rows * 12 + (32u << 20);
 
 	m->n_classes = (uint16_t)m->t->classes.n;
 	m->track_classes = true;

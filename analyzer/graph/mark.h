@@ -37,6 +37,8 @@ struct wh_mark_opts {
 	 * this costs memory (within wh_ctx.memory_budget, else WH_ERR_LIMIT).
 	 */
 	bool keep_parents;
+	uint64_t
+		edge_budget; /**< [bytes] for references not settled at once; 0 = 12 a row + 32 MiB */
 };
 
 struct wh_mark_counts {

@@ -25,6 +25,7 @@ struct hit {
 	uint32_t row;
 	uint32_t src;
 	bool interior;
+	bool alias; /* value was translated: only rows of aliased classes */
 };
 
 /* Remembered in parents mode: a root word that holds a row. */

@@ -73,6 +73,34 @@ struct wh_err *wh_plan_add_mask(struct wh_plan *p, uint64_t start, uint64_t end)
 	return WH_VEC_PUSH(&p->masks, (struct wh_plan_mask){start, end});
 }
 
+struct wh_err *wh_plan_add_alias(struct wh_plan *p, uint64_t start, uint64_t end, uint64_t unit,
+				 uint64_t to, uint64_t step)
+{
+	if (start >= end || !start || !unit)
+		return NULL;
+	return WH_VEC_PUSH(&p->aliases, (struct wh_plan_alias){start, end, unit, to, step});
+}
+
+bool wh_plan_alias_find(const struct wh_plan *p, uint64_t word, uint64_t *ret)
+{
+	size_t lo = 0, hi = p->aliases.n;
+	const struct wh_plan_alias *a;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (p->aliases.v[mid].end <= word)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo == p->aliases.n || word < p->aliases.v[lo].start)
+		return false;
+	a = &p->aliases.v[lo];
+	*ret = a->to + (word - a->start) / a->unit * a->step;
+	return true;
+}
+
 struct wh_err *wh_plan_add_missing(struct wh_plan *p, uint16_t cls, uint64_t objects,
 				   uint64_t bytes, enum wh_mem_state why)
 {
@@ -95,11 +123,57 @@ static int mask_cmp(const void *pa, const void *pb)
 	return a->start < b->start ? -1 : a->start > b->start;
 }
 
+static int alias_cmp(const void *pa, const void *pb)
+{
+	const struct wh_plan_alias *a = pa, *b = pb;
+
+	return a->start < b->start ? -1 : a->start > b->start;
+}
+
+/* Sorts the aliases and covers them with a few stretches, cutting at the widest gaps. */
+static void aliases_freeze(struct wh_plan *p)
+{
+	size_t cuts[WH_PLAN_ENVELOPES] = {0}, n = 1;
+
+	p->n_envelopes = 0;
+	if (!p->aliases.n)
+		return;
+	qsort(p->aliases.v, p->aliases.n, sizeof(*p->aliases.v), alias_cmp);
+	for (; n < WH_PLAN_ENVELOPES; n++) { /* cuts[k]: index of the first alias of envelope k */
+		uint64_t widest = 1u << 20;
+		size_t at = 0, k;
+
+		for (size_t i = 1; i < p->aliases.n; i++) {
+			uint64_t gap = p->aliases.v[i].start - p->aliases.v[i - 1].end;
+			bool cut = false;
+
+			for (k = 0; k < n; k++)
+				cut = cut || cuts[k] == i;
+			if (!cut && gap > widest) {
+				widest = gap;
+				at = i;
+			}
+		}
+		if (!at)
+			break;
+		for (k = n; k > 1 && cuts[k - 1] > at; k--)
+			cuts[k] = cuts[k - 1];
+		cuts[k] = at;
+	}
+	for (size_t k = 0; k < n; k++) {
+		size_t last = (k + 1 < n ? cuts[k + 1] : p->aliases.n) - 1;
+
+		p->alias_envelope[p->n_envelopes++] =
+			(struct wh_plan_mask){p->aliases.v[cuts[k]].start, p->aliases.v[last].end};
+	}
+}
+
 /* Sorted and disjoint afterwards, so that one binary search a block finds them. */
 void wh_plan_freeze(struct wh_plan *p)
 {
 	size_t out = 0;
 
+	aliases_freeze(p);
 	if (p->masks.n < 2)
 		return;
 	qsort(p->masks.v, p->masks.n, sizeof(*p->masks.v), mask_cmp);
@@ -121,5 +195,6 @@ void wh_plan_fini(struct wh_plan *p)
 	WH_VEC_FINI(&p->nodes);
 	WH_VEC_FINI(&p->words);
 	WH_VEC_FINI(&p->masks);
+	WH_VEC_FINI(&p->aliases);
 	WH_VEC_FINI(&p->missing);
 }

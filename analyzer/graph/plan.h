@@ -45,6 +45,16 @@ struct wh_plan_mask {
 	uint64_t start, end; /**< label addresses, end exclusive */
 };
 
+/**
+ * Numbers that name memory without being its address: a `struct page *`, a per-CPU pointer.  A word w in
+ * [start, end) refers to the row that holds to + (w - start) / unit * step, if that row's class is
+ * WH_CLASS_ALIASED.  Ranges do not overlap and do not contain 0.
+ */
+struct wh_plan_alias {
+	uint64_t start, end;
+	uint64_t unit, to, step;
+};
+
 /** Memory that could hold references and is not in the dump. */
 struct wh_plan_missing {
 	uint16_t cls;	  /**< class of what was there, or WH_CLASS_ANY */
@@ -54,12 +64,17 @@ struct wh_plan_missing {
 };
 #define WH_CLASS_ANY UINT16_MAX
 
+#define WH_PLAN_ENVELOPES 4
 struct wh_plan {
 	WH_VEC(struct wh_root_kind) kinds;
 	WH_VEC(struct wh_plan_range) roots;
 	WH_VEC(struct wh_plan_range) nodes;
 	WH_VEC(struct wh_plan_word) words;
 	WH_VEC(struct wh_plan_mask) masks;
+	WH_VEC(struct wh_plan_alias) aliases;
+	/** Set by wh_plan_freeze: a few stretches that cover all aliases, for a quick rejection. */
+	struct wh_plan_mask alias_envelope[WH_PLAN_ENVELOPES];
+	uint32_t n_envelopes;
 	WH_VEC(struct wh_plan_missing) missing;
 	/**
 	 * Sees the contents of every `whole` node range once, decoded, just before it is scanned, and
@@ -88,9 +103,13 @@ struct wh_err *wh_plan_add_whole(struct wh_plan *p, enum wh_space space, uint64_
 struct wh_err *wh_plan_add_word(struct wh_plan *p, uint16_t kind, uint64_t value, uint64_t where,
 				uint16_t note) WH_MUST_CHECK;
 struct wh_err *wh_plan_add_mask(struct wh_plan *p, uint64_t start, uint64_t end) WH_MUST_CHECK;
+struct wh_err *wh_plan_add_alias(struct wh_plan *p, uint64_t start, uint64_t end, uint64_t unit,
+				 uint64_t to, uint64_t step) WH_MUST_CHECK;
+/** The address that @word is an alias of; false when it is none.  After freeze. */
+bool wh_plan_alias_find(const struct wh_plan *p, uint64_t word, uint64_t *ret);
 struct wh_err *wh_plan_add_missing(struct wh_plan *p, uint16_t cls, uint64_t objects,
 				   uint64_t bytes, enum wh_mem_state why) WH_MUST_CHECK;
-/** Sorts masks and ranges; called by the engine. */
+/** Sorts masks and aliases; called by the engine, harmless when repeated. */
 void wh_plan_freeze(struct wh_plan *p);
 void wh_plan_fini(struct wh_plan *p);
 

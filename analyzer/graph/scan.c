@@ -162,7 +162,8 @@ static void hit_apply(struct worker *w, const struct hit *h)
 	struct wh_marks *m = w->m;
 	uint8_t cap = h->interior ? LEVEL_INTERIOR : LEVEL_FULL, from, to;
 
-	if (h->row == WH_ROW_NONE || h->row == h->src)
+	if (h->row == WH_ROW_NONE || h->row == h->src ||
+	    (h->alias && !(m->t->classes.v[m->t->cls[h->row]].flags & WH_CLASS_ALIASED)))
 		return;
 	w->counts.follows++;
 	if (m->track_classes)
@@ -188,45 +189,71 @@ static void hit_apply(struct worker *w, const struct hit *h)
 		add_target(w, h->row | (h->interior ? EDGE_INTERIOR : 0));
 }
 
-static void hits_flush(struct worker *w)
+/* A word that no row holds may still be an alias; true when it became one. */
+static bool hit_retarget(const struct worker *w, struct hit *h)
+{
+	if (h->alias || !w->m->plan->n_envelopes ||
+	    !wh_plan_alias_find(w->m->plan, h->value, &h->value))
+		return false;
+	h->alias = true;
+	return true;
+}
+
+static void hit_settle(struct worker *w, struct hit *h, uint64_t start)
+{
+	__builtin_prefetch(&w->m->level[h->row]);
+	h->interior = w->m->opts.start_pointers && h->value != start && !h->alias;
+	if (h->interior && interior_accepted(w, h, start))
+		h->interior = false;
+}
+
+/* Stage 1. */
+static void hit_locate(struct worker *w, struct hit *h)
 {
 	const struct wh_buftab *t = w->m->t;
+	const struct region *r = buftab_region(t, h->value);
+
+	h->leaf = NULL;
+	h->row = WH_ROW_NONE;
+	h->interior = false;
+	if (!r && hit_retarget(w, h))
+		r = buftab_region(t, h->value);
+	if (!r)
+		return;
+	if (r->dense) {
+		h->leaf = region_leaf(r, h->value);
+		__builtin_prefetch(h->leaf);
+	} else {
+		h->row = r->first_row;
+		hit_settle(w, h, r->start);
+	}
+}
+
+/* Stage 2. */
+static void hit_resolve(struct worker *w, struct hit *h)
+{
+	uint64_t start = 0;
+
+	if (!h->leaf)
+		return;
+	h->row = leaf_find(w->m->t, h->leaf, h->value, &start);
+	if (h->row == WH_ROW_NONE && hit_retarget(w, h)) {
+		h->row = wh_buftab_find(w->m->t, h->value);
+		start = h->value;
+	}
+	if (h->row != WH_ROW_NONE)
+		hit_settle(w, h, start);
+}
+
+static void hits_flush(struct worker *w)
+{
 	unsigned int n = w->n_hits;
 
 	w->n_hits = 0;
-	for (unsigned int i = 0; i < n; i++) {
-		struct hit *h = &w->hits[i];
-		const struct region *r = buftab_region(t, h->value);
-
-		h->leaf = NULL;
-		h->row = WH_ROW_NONE;
-		h->interior = false;
-		if (!r)
-			continue;
-		if (r->dense) {
-			h->leaf = region_leaf(r, h->value);
-			__builtin_prefetch(h->leaf);
-		} else {
-			h->row = r->first_row;
-			h->interior = w->m->opts.start_pointers && h->value != r->start;
-			if (h->interior && interior_accepted(w, h, r->start))
-				h->interior = false;
-		}
-	}
-	for (unsigned int i = 0; i < n; i++) {
-		struct hit *h = &w->hits[i];
-		uint64_t start = 0;
-
-		if (!h->leaf)
-			continue;
-		h->row = leaf_find(t, h->leaf, h->value, &start);
-		if (h->row == WH_ROW_NONE)
-			continue;
-		__builtin_prefetch(&w->m->level[h->row]);
-		h->interior = w->m->opts.start_pointers && h->value != start;
-		if (h->interior && interior_accepted(w, h, start))
-			h->interior = false;
-	}
+	for (unsigned int i = 0; i < n; i++)
+		hit_locate(w, &w->hits[i]);
+	for (unsigned int i = 0; i < n; i++)
+		hit_resolve(w, &w->hits[i]);
 	for (unsigned int i = 0; i < n; i++) {
 		if (w->hits[i].src != w->src) {
 			finish_source(w);
@@ -244,15 +271,35 @@ void wh_scan_finish(struct worker *w)
 	wh_mark_drain(w);
 }
 
-static inline void hit_add(struct worker *w, uint32_t src, uint64_t value, uint64_t where)
+static inline void hit_add(struct worker *w, uint32_t src, uint64_t value, uint64_t where,
+			   bool alias)
 {
 	struct hit *h = &w->hits[w->n_hits++];
 
+	w->counts.candidates++;
 	h->value = value;
 	h->where = where;
 	h->src = src;
+	h->alias = alias;
 	if (w->n_hits == HITS_MAX)
 		hits_flush(w);
+}
+
+/* A word outside the bounds of the table: perhaps it names memory by another number. */
+static inline __attribute__((always_inline)) void alias_try(struct worker *w, uint32_t src,
+							    uint64_t v, uint64_t where)
+{
+	const struct wh_plan *p = w->m->plan;
+	uint64_t to;
+
+	for (uint32_t k = 0; k < p->n_envelopes; k++) {
+		if (v - p->alias_envelope[k].start >=
+		    p->alias_envelope[k].end - p->alias_envelope[k].start)
+			continue;
+		if (wh_plan_alias_find(p, v, &to))
+			hit_add(w, src, to, where, true);
+		return;
+	}
 }
 
 /* A loop for each word size and byte order, so that the usual one costs a load, a subtraction, a compare. */
@@ -272,10 +319,10 @@ static inline __attribute__((always_inline)) void scan_loop(struct worker *w, ui
 			if (v >> 63)
 				v |= set;
 		}
-		if (__builtin_expect(v - min >= span, 1))
-			continue;
-		hit_add(w, src, v, label + i);
-		w->counts.candidates++;
+		if (__builtin_expect(v - min < span, 0))
+			hit_add(w, src, v, label + i, false);
+		else if (v)
+			alias_try(w, src, v, label + i);
 	}
 	w->counts.words += len / abi.word;
 }
@@ -399,8 +446,8 @@ void wh_scan_word(struct worker *w, uint64_t value, uint64_t where)
 	if (value >> 63)
 		value |= m->plan->tag_set;
 	w->counts.words++;
-	if (value - m->min >= m->span)
-		return;
-	w->counts.candidates++;
-	hit_add(w, ROW_ROOT, value, where);
+	if (value - m->min < m->span)
+		hit_add(w, ROW_ROOT, value, where, false);
+	else if (value)
+		alias_try(w, ROW_ROOT, value, where);
 }

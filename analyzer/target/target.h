@@ -29,8 +29,9 @@ struct wh_target_opts {
 /** A code address with its name; strings live as long as the target. */
 struct wh_frame {
 	uint64_t address;
-	const char *symbol; /**< NULL unknown */
-	uint64_t offset;    /**< into symbol */
+	const char *
+		symbol; /**< NULL unknown; of a frame that is not inlined: the symbol table's name */
+	uint64_t offset;    /**< into symbol; without symbol into the module (ASLR-free), else 0 */
 	const char *module; /**< NULL: image or unknown */
 	const char *file;   /**< NULL unknown */
 	uint32_t line;
@@ -98,6 +99,13 @@ struct wh_cache_stat {
 };
 typedef WH_VEC(struct wh_cache_stat) wh_cache_vec;
 
+/** Values that stand for a buffer in a form that no scan accepts; explain looks for them. */
+struct wh_alias {
+	const char *form;     /**< "physical address", "page frame number", "struct page pointer" */
+	uint64_t first, last; /**< values, inclusive */
+};
+typedef WH_VEC(struct wh_alias) wh_alias_vec;
+
 struct wh_target_ops {
 	const char *name; /**< "linux", "process", "illumos"; JSON */
 	/** Opens the dump's world; &wh_err_not_mine when the dump is another target's. */
@@ -121,6 +129,11 @@ struct wh_target_ops {
 	bool (*symbolize)(struct wh_target *t, uint64_t addr, struct wh_frame *ret);
 	/** Content signature of a row without recorded stack ("ops=ext4_file_ops"), in @a; NULL none. */
 	const char *(*signature)(struct wh_target *t, uint32_t row, struct wh_arena *a);
+	/** Appends the aliases of the buffer [addr, addr+size).  May be NULL. */
+	struct wh_err *(*aliases)(struct wh_target *t, uint64_t addr, uint64_t size,
+				  wh_alias_vec *ret);
+	/** The VIRT address by which pointers name physical memory; false when none.  May be NULL. */
+	bool (*phys_to_virt)(struct wh_target *t, uint64_t pa, uint64_t *ret_va);
 	void (*close)(struct wh_target *t);
 };
 
@@ -145,6 +158,11 @@ struct wh_target {
 struct wh_err *wh_target_open(struct wh_ctx *ctx, const struct wh_dump *d,
 			      const struct wh_target_opts *opts,
 			      struct wh_target **ret) WH_MUST_CHECK;
+/** The same with a target kind given by the caller: for tests, which bring their own. */
+struct wh_err *wh_target_open_with(struct wh_ctx *ctx, const struct wh_dump *d,
+				   const struct wh_target_opts *opts,
+				   const struct wh_target_ops *ops,
+				   struct wh_target **ret) WH_MUST_CHECK;
 /** Builds and freezes the buffer table and the plan, once; later calls do nothing. */
 struct wh_err *wh_target_build(struct wh_target *t) WH_MUST_CHECK;
 /** Marks, once; the result is borrowed from the target. */

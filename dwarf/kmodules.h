@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * kmodules: the loaded modules of a Linux vmcore: the list, where each lies, its symbols, its BTF.
+ */
+#ifndef WH_DWARF_KMODULES_H
+#define WH_DWARF_KMODULES_H
+
+#include "dwarf/knames.h"
+
+/**
+ * Walks the list at @head (the symbol `modules`), adds each module, its ranges and its symbols to
+ * @syms, and returns the modules sorted by address (caller frees).  What cannot be read is a
+ * diagnostic; an error only when the layouts of struct module are unknown.
+ */
+struct wh_err *wh_kmodules_read(struct wh_reader *r, const struct wh_types *types, uint64_t head,
+				struct wh_symtab *syms, struct wh_kmodule **ret,
+				size_t *ret_n) WH_MUST_CHECK;
+
+struct wh_btf;
+/**
+ * Appends one provider that stands for the BTF of all modules, read on first need: when a name is
+ * asked for that @base does not know.  @list is the symbol `btf_modules`.  All borrowed.
+ */
+struct wh_err *wh_kmodules_add_btf(struct wh_types *types, const struct wh_kspace *ks,
+				   const struct wh_btf *base, uint64_t list) WH_MUST_CHECK;
+
+#endif
