@@ -14,6 +14,7 @@
 
 static const struct wh_dump_ops *const formats[] = {
 	&wh_fmt_kdump_ops,
+	&wh_fmt_illumos_ops, /* before ELF: unix.N beside the dump is one */
 	&wh_fmt_elf_ops,
 };
 

@@ -5,6 +5,6 @@
 
 #include "formats/dump.h"
 
-extern const struct wh_dump_ops wh_fmt_kdump_ops, wh_fmt_elf_ops;
+extern const struct wh_dump_ops wh_fmt_kdump_ops, wh_fmt_elf_ops, wh_fmt_illumos_ops;
 
 #endif

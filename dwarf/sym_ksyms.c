@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "dwarf/sym_ksyms.h"
+
+#include <elf.h>
+#include <string.h>
+
+#include "analyzer/base/limits.h"
+
+struct elf_view {
+	const uint8_t *p;
+	size_t len;
+	struct wh_abi abi;
+	bool is64;
+	uint64_t shoff, phoff;
+	uint32_t shnum, phnum, shstrndx;
+	size_t shentsize, phentsize;
+};
+
+struct elf_section {
+	uint32_t name, type, link;
+	uint64_t addr, off, size, entsize;
+};
+
+bool wh_ksyms_abi(const void *elf, size_t len, struct wh_abi *ret)
+{
+	const uint8_t *p = elf;
+
+	if (len < sizeof(Elf32_Ehdr) || memcmp(p, ELFMAG, SELFMAG))
+		return false;
+	if ((p[EI_CLASS] != ELFCLASS32 && p[EI_CLASS] != ELFCLASS64) ||
+	    (p[EI_DATA] != ELFDATA2LSB && p[EI_DATA] != ELFDATA2MSB))
+		return false;
+	ret->word = p[EI_CLASS] == ELFCLASS64 ? 8 : 4;
+	ret->big_endian = p[EI_DATA] == ELFDATA2MSB;
+	return true;
+}
+
+static bool view_section(const struct elf_view *v, uint32_t i, struct elf_section *ret)
+{
+	const uint8_t *q;
+	uint64_t off = v->shoff + (uint64_t)i * v->shentsize;
+	struct wh_abi a = v->abi;
+
+	if (v->shoff > v->len || off > v->len || v->len - off < v->shentsize)
+		return false;
+	q = v->p + off;
+	ret->name = wh_get_u32(a, q);
+	ret->type = wh_get_u32(a, q + 4);
+	if (v->is64) {
+		ret->addr = wh_get_u64(a, q + 16);
+		ret->off = wh_get_u64(a, q + 24);
+		ret->size = wh_get_u64(a, q + 32);
+		ret->link = wh_get_u32(a, q + 40);
+		ret->entsize = wh_get_u64(a, q + 56);
+	} else {
+		ret->addr = wh_get_u32(a, q + 12);
+		ret->off = wh_get_u32(a, q + 16);
+		ret->size = wh_get_u32(a, q + 20);
+		ret->link = wh_get_u32(a, q + 24);
+		ret->entsize = wh_get_u32(a, q + 36);
+	}
+	/* What the file does not have is not there. */
+	if (ret->type == SHT_NOBITS || ret->off > v->len)
+		ret->size = 0;
+	else if (ret->size > v->len - ret->off)
+		ret->size = v->len - ret->off;
+	return true;
+}
+
+static struct wh_err *view_open(const void *elf, size_t len, struct elf_view *v)
+{
+	struct wh_abi a;
+	struct elf_section zero;
+	const uint8_t *p = elf;
+
+	if (!wh_ksyms_abi(elf, len, &a))
+		return wh_err_new(WH_ERR_BAD_DATA, "symbol image: expected an ELF header");
+	*v = (struct elf_view){.p = p, .len = len, .abi = a, .is64 = a.word == 8};
+	if (len < (v->is64 ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr)))
+		return wh_err_new(WH_ERR_BAD_DATA, "symbol image: the ELF header is cut");
+	v->phoff = v->is64 ? wh_get_u64(a, p + 32) : wh_get_u32(a, p + 28);
+	v->shoff = v->is64 ? wh_get_u64(a, p + 40) : wh_get_u32(a, p + 32);
+	p += v->is64 ? 54 : 42;
+	v->phentsize = wh_get_u16(a, p);
+	v->phnum = wh_get_u16(a, p + 2);
+	v->shentsize = wh_get_u16(a, p + 4);
+	v->shnum = wh_get_u16(a, p + 6);
+	v->shstrndx = wh_get_u16(a, p + 8);
+	if (v->shentsize < (v->is64 ? sizeof(Elf64_Shdr) : sizeof(Elf32_Shdr)))
+		v->shnum = v->shstrndx = 0, v->shoff = 0;
+	if (v->phentsize < (v->is64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr)))
+		v->phnum = 0;
+	/* Extended numbering keeps the real counts in section 0. */
+	if (v->shoff && !v->shnum && view_section(v, 0, &zero))
+		v->shnum = zero.size < UINT32_MAX ? (uint32_t)zero.size : 0;
+	if (v->shstrndx == SHN_XINDEX && view_section(v, 0, &zero))
+		v->shstrndx = zero.link;
+	if ((uint64_t)v->shnum * v->shentsize > len)
+		v->shnum = v->shentsize ? (uint32_t)(len / v->shentsize) : 0;
+	return NULL;
+}
+
+/* A string that ends inside its table; "" otherwise. */
+static const char *view_string(const struct elf_view *v, const struct elf_section *tab,
+			       uint64_t off)
+{
+	const char *s;
+
+	if (off >= tab->size)
+		return "";
+	s = (const char *)v->p + tab->off + off;
+	return memchr(s, '\0', (size_t)(tab->size - off)) ? s : "";
+}
+
+static struct wh_err *add_segments(const struct elf_view *v, wh_ksyms_ranges *ret)
+{
+	for (uint32_t i = 0; i < v->phnum; i++) {
+		uint64_t off = v->phoff + (uint64_t)i * v->phentsize;
+		struct wh_ksyms_range r;
+		const uint8_t *q;
+
+		if (v->phoff > v->len || off > v->len || v->len - off < v->phentsize)
+			break;
+		q = v->p + off;
+		if (wh_get_u32(v->abi, q) != PT_LOAD)
+			continue;
+		r.start = v->is64 ? wh_get_u64(v->abi, q + 16) : wh_get_u32(v->abi, q + 8);
+		r.end = r.start +
+			(v->is64 ? wh_get_u64(v->abi, q + 40) : wh_get_u32(v->abi, q + 20));
+		r.flags = wh_get_u32(v->abi, q + (v->is64 ? 4 : 24));
+		if (r.end > r.start)
+			WH_TRY(WH_VEC_PUSH(ret, r));
+	}
+	return NULL;
+}
+
+struct elf_symbol {
+	uint32_t name;
+	uint64_t value, size;
+	uint8_t info;
+	uint16_t shndx;
+};
+
+static struct elf_symbol view_symbol(const struct elf_view *v, const uint8_t *q)
+{
+	struct wh_abi a = v->abi;
+
+	if (v->is64)
+		return (struct elf_symbol){wh_get_u32(a, q), wh_get_u64(a, q + 8),
+					   wh_get_u64(a, q + 16), q[4], wh_get_u16(a, q + 6)};
+	return (struct elf_symbol){wh_get_u32(a, q), wh_get_u32(a, q + 4), wh_get_u32(a, q + 8),
+				   q[12], wh_get_u16(a, q + 14)};
+}
+
+static char symbol_letter(uint8_t info)
+{
+	bool local = ELF32_ST_BIND(info) == STB_LOCAL;
+
+	switch (ELF32_ST_TYPE(info)) {
+	case STT_FUNC: return local ? 't' : 'T';
+	case STT_OBJECT: return local ? 'd' : 'D';
+	default: return local ? 'a' : 'A';
+	}
+}
+
+static struct wh_err *add_symbols(const struct elf_view *v, const struct elf_section *tab,
+				  struct wh_symtab *t, wh_ksyms_ranges *objects)
+{
+	struct elf_section str;
+	size_t ent = v->is64 ? sizeof(Elf64_Sym) : sizeof(Elf32_Sym);
+	uint64_t n = tab->size / ent;
+
+	if (!view_section(v, tab->link, &str) || str.type != SHT_STRTAB)
+		return wh_err_new(WH_ERR_BAD_DATA, "symbol image: section %u is no string table",
+				  tab->link);
+	if (n > WH_LIMIT_SYMBOLS)
+		n = WH_LIMIT_SYMBOLS;
+	for (uint64_t i = 1; i < n; i++) {
+		struct elf_symbol s = view_symbol(v, v->p + tab->off + i * ent);
+		unsigned int type = ELF32_ST_TYPE(s.info);
+		const char *name = view_string(v, &str, s.name);
+
+		if (!*name || s.shndx == SHN_UNDEF || type == STT_SECTION || type == STT_FILE ||
+		    type == STT_TLS)
+			continue;
+		WH_TRY(wh_symtab_add(t, s.value, s.size, symbol_letter(s.info), name,
+				     WH_SYM_NO_MODULE));
+		if (objects && type == STT_OBJECT && s.size && s.value <= UINT64_MAX - s.size)
+			WH_TRY(WH_VEC_PUSH(objects,
+					   (struct wh_ksyms_range){s.value, s.value + s.size, 0}));
+	}
+	return NULL;
+}
+
+static int range_cmp(const void *pa, const void *pb)
+{
+	const struct wh_ksyms_range *a = pa, *b = pb;
+
+	return a->start < b->start ? -1 : a->start > b->start;
+}
+
+static void join_ranges(wh_ksyms_ranges *r)
+{
+	size_t out = 0;
+
+	if (r->n < 2)
+		return;
+	qsort(r->v, r->n, sizeof(*r->v), range_cmp);
+	for (size_t i = 1; i < r->n; i++) {
+		if (r->v[i].start <= r->v[out].end) {
+			if (r->v[i].end > r->v[out].end)
+				r->v[out].end = r->v[i].end;
+		} else {
+			r->v[++out] = r->v[i];
+		}
+	}
+	r->n = out + 1;
+}
+
+struct wh_err *wh_ksyms_load(struct wh_ctx *ctx, const void *elf, size_t len, struct wh_symtab *t,
+			     wh_ksyms_ranges *segments, wh_ksyms_ranges *objects)
+{
+	struct elf_view v;
+	bool any = false;
+
+	WH_TRY(view_open(elf, len, &v));
+	if (segments)
+		WH_TRY(add_segments(&v, segments));
+	for (uint32_t i = 1; i < v.shnum; i++) {
+		struct elf_section s;
+
+		if (!view_section(&v, i, &s) || s.type != SHT_SYMTAB)
+			continue;
+		WH_TRY(add_symbols(&v, &s, t, objects));
+		any = true;
+	}
+	if (objects)
+		join_ranges(objects);
+	if (!any)
+		wh_diag_add(ctx->diags, WH_DIAG_ERROR, "ksyms-no-symbols", 0,
+			    "the symbol image has no symbol table that can be read");
+	return NULL;
+}
+
+struct wh_err *wh_ksyms_each_section(const void *elf, size_t len, wh_ksyms_section_fn fn, void *arg)
+{
+	struct elf_view v;
+	struct elf_section names = {0};
+
+	WH_TRY(view_open(elf, len, &v));
+	if (!view_section(&v, v.shstrndx, &names))
+		return NULL;
+	for (uint32_t i = 1; i < v.shnum; i++) {
+		struct elf_section s;
+
+		if (view_section(&v, i, &s) && s.size)
+			WH_TRY(fn(arg, view_string(&v, &names, s.name), s.addr, v.p + s.off,
+				  (size_t)s.size));
+	}
+	return NULL;
+}
