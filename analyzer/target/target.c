@@ -33,8 +33,9 @@ static struct wh_err *target_probe(struct target_full *f)
 			  "the dump was read, but it is of no system that weephole knows");
 }
 
-struct wh_err *wh_target_open(struct wh_ctx *ctx, const struct wh_dump *d,
-			      const struct wh_target_opts *opts, struct wh_target **ret)
+struct wh_err *wh_target_open_with(struct wh_ctx *ctx, const struct wh_dump *d,
+				   const struct wh_target_opts *opts,
+				   const struct wh_target_ops *ops, struct wh_target **ret)
 {
 	struct target_full *f = calloc(1, sizeof(*f));
 	struct wh_err *e;
@@ -44,7 +45,8 @@ struct wh_err *wh_target_open(struct wh_ctx *ctx, const struct wh_dump *d,
 	f->pub.ctx = ctx;
 	f->pub.dump = d;
 	f->pub.opts = opts;
-	e = target_probe(f);
+	f->pub.ops = ops;
+	e = ops ? ops->open(&f->pub) : target_probe(f);
 	if (!e && !f->pub.reader)
 		e = wh_reader_create(f->pub.mem, &f->pub.reader);
 	if (e) {
@@ -53,6 +55,12 @@ struct wh_err *wh_target_open(struct wh_ctx *ctx, const struct wh_dump *d,
 	}
 	*ret = &f->pub;
 	return NULL;
+}
+
+struct wh_err *wh_target_open(struct wh_ctx *ctx, const struct wh_dump *d,
+			      const struct wh_target_opts *opts, struct wh_target **ret)
+{
+	return wh_target_open_with(ctx, d, opts, NULL, ret);
 }
 
 static void roots_switch(struct wh_target *t)

@@ -158,7 +158,7 @@ struct wh_target {
 struct wh_err *wh_target_open(struct wh_ctx *ctx, const struct wh_dump *d,
 			      const struct wh_target_opts *opts,
 			      struct wh_target **ret) WH_MUST_CHECK;
-/** The same with a target kind given by the caller: for tests, which bring their own. */
+/** The same with a target kind given by the caller (NULL: asks all): for tests, which bring their own. */
 struct wh_err *wh_target_open_with(struct wh_ctx *ctx, const struct wh_dump *d,
 				   const struct wh_target_opts *opts,
 				   const struct wh_target_ops *ops,

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * explain: why an object got its verdict.  Live: the chain of words from a named root.  Lost: that no
+ * word holds it, and everything in the dump that comes near (a stale word in memory that nobody reads any
+ * more, an unaligned word, its physical address), so that the reader can judge.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/cmd/cmd.h"
+#include "analyzer/graph/search.h"
+#include "analyzer/report/leaks_emit.h"
+
+/* Forms of mentions; aliases of the target come behind them. */
+enum form { FORM_POINTER, FORM_PAST_END, FORM_ALIAS };
+#define MISSES_SHOWN 8
+
+struct subject {
+	struct wh_run *run;
+	struct wh_target *t;
+	const struct wh_marks *marks;
+	struct wh_arena *mem;
+	uint32_t row;
+	uint64_t addr, size;
+	wh_alias_vec aliases;
+	wh_search_hits hits;
+};
+
+static const char *class_name(const struct wh_target *t, uint32_t row)
+{
+	return wh_buftab_class(t->buftab, wh_buftab_class_of(t->buftab, row))->name;
+}
+
+/* ---- live: the chain ---- */
+
+/* Where a root word stands: a symbol, what whatis says, or just its kind. */
+static void root_place(struct subject *s, uint64_t where, struct wh_strbuf *sb)
+{
+	struct wh_frame f = {0};
+	wh_whatis_vec v = {0};
+	struct wh_err *e = NULL;
+
+	if (s->t->ops->symbolize && s->t->ops->symbolize(s->t, where, &f) && f.symbol) {
+		wh_strbuf_puts(sb, f.symbol);
+		wh_strbuf_printf(sb, "+0x%llx", (unsigned long long)f.offset);
+		if (f.module)
+			wh_strbuf_printf(sb, " [%s]", f.module);
+		return;
+	}
+	if (s->t->ops->whatis)
+		e = s->t->ops->whatis(s->t, where, s->mem, &v);
+	if (!e && v.n)
+		wh_strbuf_puts(sb, v.v[0].text);
+	wh_err_destroy(e);
+	WH_VEC_FINI(&v);
+}
+
+static void emit_holder(struct subject *s, const struct wh_holder *h)
+{
+	struct wh_emit *e = s->run->emit;
+	struct wh_strbuf place = WH_STRBUF_INIT;
+
+	wh_emit_object(e, NULL, "");
+	if (h->row == WH_ROW_NONE) {
+		const char *kind =
+			h->kind < s->t->plan.kinds.n ? s->t->plan.kinds.v[h->kind].name : "root";
+
+		if (h->where)
+			root_place(s, h->where, &place);
+		wh_emit_str(e, "root", NULL, kind);
+		wh_emit_str(e, "place", NULL, place.len ? wh_strbuf_str(&place) : NULL);
+		wh_emit_hex(e, "where", NULL, h->where);
+		if (h->where)
+			wh_emit_line(e, WH_STYLE_PLAIN, "root: %s, word at 0x%016llx%s%s", kind,
+				     (unsigned long long)h->where, place.len ? "  " : "",
+				     wh_strbuf_str(&place));
+		else
+			wh_emit_line(e, WH_STYLE_PLAIN, "root: %s (%u)", kind, h->note);
+	} else {
+		uint64_t base = wh_buftab_addr(s->t->buftab, h->row);
+
+		wh_emit_hex(e, "object", NULL, base);
+		wh_emit_str(e, "cache", NULL, class_name(s->t, h->row));
+		wh_emit_hex(e, "where", NULL, h->where);
+		wh_emit_u64(e, "offset", NULL, h->where - base, WH_UNIT_NONE);
+		wh_emit_line(e, WH_STYLE_PLAIN, "  -> 0x%016llx %s, word at +0x%llx",
+			     (unsigned long long)base, class_name(s->t, h->row),
+			     (unsigned long long)(h->where - base));
+	}
+	wh_emit_end(e);
+	wh_strbuf_fini(&place);
+}
+
+static struct wh_err *emit_chain(struct subject *s)
+{
+	WH_AUTO_FREE struct wh_holder *chain = NULL;
+	struct wh_emit *e = s->run->emit;
+	size_t n;
+
+	WH_TRY(wh_marks_chain(s->marks, s->row, &chain, &n));
+	wh_emit_array(e, "chain", "");
+	for (size_t i = 0; i < n; i++)
+		emit_holder(s, &chain[i]);
+	wh_emit_end(e);
+	wh_emit_line(e, WH_STYLE_PLAIN, "      -> 0x%016llx %s: this object",
+		     (unsigned long long)s->addr, class_name(s->t, s->row));
+	return NULL;
+}
+
+/* ---- lost: near misses ---- */
+
+static struct wh_err *find_mentions(struct subject *s)
+{
+	WH_VEC(struct wh_search_want) wants = {0};
+	struct wh_search_want pointer = {s->addr, s->addr + s->size - 1, FORM_POINTER, true};
+	struct wh_search_want past = {s->addr + s->size, s->addr + s->size, FORM_PAST_END, false};
+	struct wh_err *e = WH_VEC_PUSH(&wants, pointer);
+
+	if (!e)
+		e = WH_VEC_PUSH(&wants, past);
+	if (!e && s->t->ops->aliases)
+		e = s->t->ops->aliases(s->t, s->addr, s->size, &s->aliases);
+	for (size_t i = 0; !e && i < s->aliases.n; i++) {
+		struct wh_search_want w = {s->aliases.v[i].first, s->aliases.v[i].last,
+					   (uint16_t)(FORM_ALIAS + i), false};
+
+		e = WH_VEC_PUSH(&wants, w);
+	}
+	if (!e)
+		e = wh_search_run(s->run->ctx, s->t->mem, wants.v, wants.n, &s->hits, NULL);
+	WH_VEC_FINI(&wants);
+	return e;
+}
+
+/* The address by which the rest of the program knows the place of a hit. */
+static bool place_of(struct subject *s, const struct wh_search_hit *h, uint64_t *ret)
+{
+	const struct wh_plan *p = &s->t->plan;
+
+	if (h->space == WH_VIRT) {
+		*ret = h->addr;
+		return true;
+	}
+	if (s->t->ops->phys_to_virt && s->t->ops->phys_to_virt(s->t, h->addr, ret))
+		return true;
+	for (size_t i = 0; i < p->nodes.n + p->roots.n; i++) {
+		const struct wh_plan_range *r =
+			i < p->nodes.n ? &p->nodes.v[i] : &p->roots.v[i - p->nodes.n];
+
+		if (r->space == WH_PHYS && h->addr >= r->addr && h->addr - r->addr < r->len) {
+			*ret = r->label + (h->addr - r->addr);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void put_row(struct subject *s, struct wh_strbuf *sb, uint32_t row, uint64_t va)
+{
+	static const char *const states[WH_BUF_STATE_COUNT] = {"", "pending-free ", "unsure ",
+							       "free "};
+	enum wh_verdict v = wh_marks_verdict(s->marks, row);
+
+	if (row == s->row)
+		wh_strbuf_puts(sb, "the object itself");
+	else
+		wh_strbuf_printf(sb, "%s%s%s 0x%016llx",
+				 v == WH_VERDICT_REACHABLE || v == WH_VERDICT_NONE ? "" : "leaked ",
+				 states[wh_buftab_state(s->t->buftab, row)], class_name(s->t, row),
+				 (unsigned long long)wh_buftab_addr(s->t->buftab, row));
+	wh_strbuf_printf(sb, " at +0x%llx",
+			 (unsigned long long)(va - wh_buftab_addr(s->t->buftab, row)));
+}
+
+static void describe_place(struct subject *s, const struct wh_search_hit *h, struct wh_strbuf *sb)
+{
+	wh_whatis_vec v = {0};
+	struct wh_err *e = NULL;
+	uint64_t va;
+	uint32_t row;
+
+	if (!place_of(s, h, &va)) {
+		wh_strbuf_puts(sb, "memory that nothing maps");
+		return;
+	}
+	row = wh_buftab_find(s->t->buftab, va);
+	if (row != WH_ROW_NONE) {
+		put_row(s, sb, row, va);
+		return;
+	}
+	if (s->t->ops->whatis)
+		e = s->t->ops->whatis(s->t, va, s->mem, &v);
+	wh_strbuf_puts(sb, !e && v.n ? v.v[0].text : "memory outside every object and root");
+	wh_err_destroy(e);
+	WH_VEC_FINI(&v);
+}
+
+static const char *form_name(const struct subject *s, const struct wh_search_hit *h)
+{
+	if (h->form == FORM_POINTER)
+		return h->aligned ? "pointer in memory that is not read for references"
+				  : "unaligned pointer";
+	if (h->form == FORM_PAST_END)
+		return "pointer one past the end";
+	return s->aliases.v[h->form - FORM_ALIAS].form;
+}
+
+/* Object to itself, or leaked to leaked, is no miss: it explains an indirect leak. */
+static const char *miss_name(struct subject *s, const struct wh_search_hit *h)
+{
+	uint64_t va;
+	uint32_t row;
+
+	if (h->form != FORM_POINTER || !h->aligned || !place_of(s, h, &va))
+		return form_name(s, h);
+	row = wh_buftab_find(s->t->buftab, va);
+	if (row == s->row)
+		return "pointer in the object itself";
+	if (row == WH_ROW_NONE)
+		return form_name(s, h);
+	switch (wh_marks_verdict(s->marks, row)) {
+	case WH_VERDICT_REACHABLE:
+		return "stale pointer in a live object, in words that do not count";
+	case WH_VERDICT_NONE: return "pointer in memory that is free or does not count";
+	default: return "pointer in another leaked object";
+	}
+}
+
+static void emit_misses(struct subject *s)
+{
+	struct wh_emit *e = s->run->emit;
+	struct wh_strbuf sb = WH_STRBUF_INIT;
+	size_t shown = 0;
+
+	wh_emit_line(e, WH_STYLE_PLAIN,
+		     s->hits.n ? "What comes near:"
+			       : "No word in the whole dump comes near: no "
+				 "unaligned, shifted or stale pointer either.");
+	wh_emit_array(e, "near_misses", "");
+	for (size_t i = 0; i < s->hits.n; i++) {
+		const struct wh_search_hit *h = &s->hits.v[i];
+
+		shown = i && h->form == s->hits.v[i - 1].form ? shown + 1 : 1;
+		wh_strbuf_clear(&sb);
+		describe_place(s, h, &sb);
+		wh_emit_object(e, NULL, shown <= MISSES_SHOWN ? "" : NULL);
+		wh_emit_str(e, "form", NULL, miss_name(s, h));
+		wh_emit_hex(e, "where", NULL, h->addr);
+		wh_emit_str(e, "space", NULL, h->space == WH_PHYS ? "physical" : "virtual");
+		wh_emit_hex(e, "value", NULL, h->value);
+		wh_emit_str(e, "in", NULL, wh_strbuf_str(&sb));
+		wh_emit_line(e, WH_STYLE_PLAIN, "%s: 0x%llx at %s0x%llx, %s", miss_name(s, h),
+			     (unsigned long long)h->value, h->space == WH_PHYS ? "physical " : "",
+			     (unsigned long long)h->addr, wh_strbuf_str(&sb));
+		if (shown == MISSES_SHOWN + 1)
+			wh_emit_line(e, WH_STYLE_DIM, "more of the same form (--json lists them)");
+		wh_emit_end(e);
+	}
+	wh_emit_end(e);
+	wh_strbuf_fini(&sb);
+}
+
+static struct wh_err *emit_lost(struct subject *s, enum wh_verdict v)
+{
+	struct wh_emit *e = s->run->emit;
+	uint32_t head = wh_marks_head(s->marks, s->row);
+
+	if (v == WH_VERDICT_INDIRECT && head != WH_ROW_NONE) {
+		wh_emit_hex(e, "head", NULL, wh_buftab_addr(s->t->buftab, head));
+		wh_emit_line(e, WH_STYLE_PLAIN,
+			     "Only leaked objects refer to it; it hangs off 0x%016llx %s.",
+			     (unsigned long long)wh_buftab_addr(s->t->buftab, head),
+			     class_name(s->t, head));
+	} else if (v == WH_VERDICT_POSSIBLE) {
+		wh_emit_line(e, WH_STYLE_PLAIN,
+			     "Only words that point into its middle refer to it.");
+	} else if (v == WH_VERDICT_UNKNOWN) {
+		wh_emit_line(e, WH_STYLE_PLAIN,
+			     "No word that is in the dump refers to it, but memory that could hold "
+			     "such a word is missing (weephole info).");
+	} else {
+		wh_emit_line(e, WH_STYLE_PLAIN,
+			     "No aligned word in any root or live object lies in 0x%llx-0x%llx.",
+			     (unsigned long long)s->addr,
+			     (unsigned long long)(s->addr + s->size - 1));
+	}
+	WH_TRY(find_mentions(s));
+	emit_misses(s);
+	return NULL;
+}
+
+static struct wh_err *emit_object(struct subject *s, uint64_t asked)
+{
+	static const char *const states[WH_BUF_STATE_COUNT] = {"allocated", "pending free",
+							       "unsure", "free"};
+	enum wh_verdict v = wh_marks_verdict(s->marks, s->row);
+	const char *state = states[wh_buftab_state(s->t->buftab, s->row)];
+	struct wh_emit *e = s->run->emit;
+
+	wh_emit_hex(e, "object", NULL, s->addr);
+	wh_emit_u64(e, "size", NULL, s->size, WH_UNIT_NONE);
+	wh_emit_str(e, "cache", NULL, class_name(s->t, s->row));
+	wh_emit_str(e, "state", NULL, state);
+	wh_emit_str(e, "verdict", NULL, wh_verdict_name(v));
+	wh_emit_line(e, WH_STYLE_BOLD, "0x%016llx: %s object of %s, %llu bytes%s: %s",
+		     (unsigned long long)s->addr, state, class_name(s->t, s->row),
+		     (unsigned long long)s->size, asked != s->addr ? " (interior address)" : "",
+		     v == WH_VERDICT_NONE ? "not judged" : wh_verdict_name(v));
+	if (v == WH_VERDICT_REACHABLE)
+		return emit_chain(s);
+	return v == WH_VERDICT_NONE ? NULL : emit_lost(s, v);
+}
+
+static struct wh_err *one(struct wh_run *run, const struct wh_marks *marks, uint64_t addr)
+{
+	struct wh_arena mem = WH_ARENA_INIT;
+	struct subject s = {.run = run, .t = run->target, .marks = marks, .mem = &mem};
+	struct wh_err *e = NULL;
+
+	s.row = wh_buftab_find(s.t->buftab, addr);
+	wh_emit_object(run->emit, NULL, "");
+	wh_emit_hex(run->emit, "address", NULL, addr);
+	if (s.row == WH_ROW_NONE) {
+		wh_emit_null(run->emit, "object");
+		wh_emit_line(run->emit, WH_STYLE_BOLD,
+			     "0x%016llx lies in no object; weephole whatis says more",
+			     (unsigned long long)addr);
+	} else {
+		s.addr = wh_buftab_addr(s.t->buftab, s.row);
+		s.size = wh_buftab_size(s.t->buftab, s.row);
+		e = emit_object(&s, addr);
+	}
+	wh_emit_end(run->emit);
+	WH_VEC_FINI(&s.hits);
+	WH_VEC_FINI(&s.aliases);
+	wh_arena_fini(&mem);
+	return e;
+}
+
+static struct wh_err *explain(struct wh_run *run)
+{
+	const struct wh_marks *marks;
+
+	WH_TRY(wh_run_target(run, true));
+	WH_TRY(wh_target_mark_parents(run->target, &marks));
+	wh_emit_u64(run->emit, "schema", NULL, 1, WH_UNIT_NONE);
+	wh_run_emit_dump(run);
+	wh_emit_array(run->emit, "explanations", "");
+	for (size_t i = 0; i < run->addrs.n; i++)
+		WH_TRY(one(run, marks, run->addrs.v[i]));
+	wh_emit_end(run->emit);
+	if (wh_emit_format(run->emit) == WH_FORMAT_JSON)
+		wh_run_emit_diags(run);
+	return NULL;
+}
+
+const struct wh_command wh_cmd_explain = {
+	.name = "explain",
+	.synopsis = "[options] ADDRESS... [VMLINUX|PROGRAM] DUMP",
+	.summary = "show who holds an object, or that nobody does",
+	.help = "For a live object: the chain of words that leads to it from a named root. For a lost "
+		"one: the statement that no word holds it, and what comes near: stale pointers in "
+		"memory that nobody reads any more, unaligned words, one past the end, and the other "
+		"numbers that stand for it (physical address, page frame, struct page).\n\n"
+		"Every verdict can be questioned this way.",
+	.examples = "weephole explain 0xffff888004a3c200 vmcore\twhy is it (not) a leak?\n",
+	.groups = WH_OG_OUT | WH_OG_INPUT | WH_OG_SCAN,
+	.args = WH_ARGS_DUMP | WH_ARGS_ADDR,
+	.run = explain,
+};

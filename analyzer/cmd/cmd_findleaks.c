@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "analyzer/cmd/findings.h"
+
+static struct wh_err *findleaks(struct wh_run *run)
+{
+	struct wh_findings f = {0};
+	struct wh_err *e;
+
+	e = wh_findings_build(run, &f);
+	if (!e && run->cli->gen_suppressions)
+		wh_findings_gen_suppressions(run, &f);
+	else if (!e)
+		e = wh_findings_emit(run, &f);
+	wh_findings_fini(&f);
+	return e;
+}
+
+const struct wh_command wh_cmd_findleaks = {
+	.name = "findleaks",
+	.synopsis = "[options] [VMLINUX|PROGRAM] DUMP",
+	.summary = "find and group the objects that nothing refers to",
+	.help = "Walks the allocator, marks everything that data, stacks, registers and live objects "
+		"refer to, and reports the rest in groups of one cache and one allocation stack, "
+		"largest first. Where no stacks were recorded, groups are made by cache and by what "
+		"the contents point at.\n\n"
+		"A leak is definite (nothing refers to it and it hangs from no other leak), indirect "
+		"(only leaked objects refer to it), possible (processes only: just pointers into its "
+		"middle), unknown (what could refer to it is not in the dump) or suppressed.\n\n"
+		"JSON lists every such object, not only the groups. The first line of the text is the "
+		"verdict, the last one the totals. Finding leaks is no failure: without --fail-on the "
+		"exit code is 0; weephole check is the gate for CI.",
+	.examples = "weephole findleaks vmcore\tgroups by stack, largest first\n"
+		    "weephole findleaks -d vmcore\twith the contents of each representative\n"
+		    "weephole findleaks --json -o leaks.json vmcore\tevery object, for programs\n"
+		    "weephole findleaks -s vmlinux --debug-dir=ko vmcore\twith file and line\n"
+		    "weephole findleaks ./server core.4711\ta process\n",
+	.groups =
+		WH_OG_OUT | WH_OG_INPUT | WH_OG_SCAN | WH_OG_GROUPS | WH_OG_FINDLEAKS | WH_OG_GATE,
+	.args = WH_ARGS_DUMP,
+	.run = findleaks,
+};

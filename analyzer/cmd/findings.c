@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "analyzer/cmd/findings.h"
+
+#include <string.h>
+
+#include "analyzer/name/frame.h"
+
+#define TEXT_LIMIT   50
+#define TEXT_CALLERS 16
+#define KINDS_SHOWN  (1u << WH_LEAK_DEFINITE | 1u << WH_LEAK_POSSIBLE | 1u << WH_LEAK_UNKNOWN)
+
+static unsigned int choice(const char *value, const char *const *words, size_t n)
+{
+	for (unsigned int i = 0; value && i < n; i++)
+		if (!strcmp(value, words[i]))
+			return i;
+	return 0;
+}
+
+static void options(const struct wh_cli *cli, struct wh_leaks_opts *ret)
+{
+	static const char *const group_by[] = {"stack", "site", "signature", "cache"};
+	static const char *const sort[] = {"bytes", "count", "retained", "age"};
+
+	ret->group_by = (enum wh_group_by)choice(cli->group_by, group_by, 4);
+	ret->sort = (enum wh_sort_by)choice(cli->sort, sort, 4);
+}
+
+static struct wh_err *read_suppressions(const struct wh_cli *cli, struct wh_suppressions *s)
+{
+	for (size_t i = 0; i < cli->suppressions.n; i++)
+		WH_TRY(wh_suppressions_add_file(s, cli->suppressions.v[i]));
+	return cli->no_builtin_suppressions ? NULL : wh_suppressions_add_builtin(s);
+}
+
+struct wh_err *wh_findings_build(struct wh_run *run, struct wh_findings *ret)
+{
+	const struct wh_cli *cli = run->cli;
+	struct wh_leaks_opts opts = {.suppressions = &ret->suppressions};
+
+	options(cli, &opts);
+	WH_TRY(read_suppressions(cli, &ret->suppressions));
+	WH_TRY(wh_run_target(run, true));
+	WH_TRY(wh_leaks_build(run->target, &opts, &ret->leaks));
+	ret->view = (struct wh_leaks_view){
+		.leaks = &ret->leaks,
+		.target = run->target,
+		.suppressions = &ret->suppressions,
+		.limit = cli->limit.given ? cli->limit.value : TEXT_LIMIT,
+		.num_callers = cli->num_callers.given ? cli->num_callers.value : TEXT_CALLERS,
+		.show_kinds = cli->show_kinds.given ? (uint32_t)cli->show_kinds.value : KINDS_SHOWN,
+		.details = cli->details,
+		.verbose = cli->verbose > 0,
+		.incomplete = wh_run_incomplete(run),
+	};
+	return NULL;
+}
+
+void wh_findings_fini(struct wh_findings *f)
+{
+	wh_leaks_fini(&f->leaks);
+	wh_suppressions_fini(&f->suppressions);
+}
+
+struct wh_err *wh_findings_emit(struct wh_run *run, struct wh_findings *f)
+{
+	wh_leaks_emit_verdict(run->emit, &f->view);
+	wh_run_emit_dump(run);
+	wh_leaks_emit_groups(run->emit, &f->view);
+	wh_leaks_emit_totals(run->emit, &f->view);
+	if (!run->cli->quiet || wh_emit_format(run->emit) != WH_FORMAT_TEXT)
+		wh_run_emit_diags(run);
+	wh_leaks_emit_summary(run->emit, &f->view);
+	return NULL;
+}
+
+void wh_findings_print_suppressions(struct wh_run *run)
+{
+	struct wh_suppressions s = {0};
+	struct wh_err *e = wh_suppressions_add_builtin(&s);
+
+	wh_err_destroy(e);
+	for (size_t i = 0; i < s.rules.n; i++) {
+		const struct wh_suppression *r = &s.rules.v[i];
+
+		fprintf(run->out, "# %s\n", r->reason);
+		if (r->content)
+			fprintf(run->out,
+				"# built in only: cache %s, no stack recorded, contents %s\n\n",
+				r->cache, r->content);
+		else
+			fprintf(run->out, "leak:%s\n\n", r->pattern);
+	}
+	wh_suppressions_fini(&s);
+}
+
+/* The first named frame that is not the allocator's says most; without one, the cache. */
+void wh_findings_gen_suppressions(struct wh_run *run, const struct wh_findings *f)
+{
+	for (size_t i = 0; i < f->leaks.groups.n; i++) {
+		const struct wh_leak_group *g = &f->leaks.groups.v[i];
+		const struct wh_frame *site = NULL;
+
+		if (wh_leak_group_kind(g) == WH_LEAK_SUPPRESSED)
+			continue;
+		for (size_t k = g->skip; k < g->n_frames && !site; k++)
+			if (g->frames[k].symbol && !g->frames[k].inlined)
+				site = &g->frames[k];
+		fprintf(run->out, "# group %u: %llu bytes in %llu objects of %s\n", g->id,
+			(unsigned long long)g->all.bytes, (unsigned long long)g->all.count,
+			g->cache);
+		if (site)
+			fprintf(run->out, "leak:^%.*s\n", (int)wh_symbol_stem(site->symbol),
+				site->symbol);
+		else
+			fprintf(run->out, "leak:^%s$\n", g->cache);
+	}
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * findings: what findleaks, check and diff share: options into a leak model, and the policy.
+ */
+#ifndef WH_CMD_FINDINGS_H
+#define WH_CMD_FINDINGS_H
+
+#include "analyzer/cmd/cmd.h"
+#include "analyzer/report/leaks_emit.h"
+
+struct wh_findings {
+	struct wh_suppressions suppressions;
+	struct wh_leaks leaks;
+	struct wh_leaks_view view; /**< points into this struct */
+};
+
+/** Reads suppressions, marks, groups.  @ret must be zeroed; fini also after an error. */
+struct wh_err *wh_findings_build(struct wh_run *run, struct wh_findings *ret) WH_MUST_CHECK;
+void wh_findings_fini(struct wh_findings *f);
+/** Prints the report in the wanted format, with diagnostics; sets nothing. */
+struct wh_err *wh_findings_emit(struct wh_run *run, struct wh_findings *f) WH_MUST_CHECK;
+/** The built-in suppressions as text (--print-suppressions). */
+void wh_findings_print_suppressions(struct wh_run *run);
+/** Suppressions for what was found, in LSan's form (--gen-suppressions). */
+void wh_findings_gen_suppressions(struct wh_run *run, const struct wh_findings *f);
+
+#endif

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One run: arguments to files and addresses, files to a target, the command, errors to exit codes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/cmd/cmd.h"
+#include "analyzer/cmd/output.h"
+#include "analyzer/cmd/progress.h"
+#include "analyzer/report/leaks_emit.h"
+
+#ifndef WH_VERSION
+#define WH_VERSION "0.1.0"
+#endif
+
+/* ---- what the arguments are ---- */
+
+static struct wh_err *add_file(struct wh_run *run, const char *path)
+{
+	enum wh_file_kind kind;
+
+	WH_TRY(wh_file_sniff(path, &kind));
+	if (run->cmd->args & WH_ARGS_PAIR)
+		return WH_VEC_PUSH(&run->files, path);
+	if (kind == WH_FILE_SYMBOLS)
+		return WH_VEC_PUSH(&run->symbols, path);
+	if (kind == WH_FILE_REPORT) {
+		if (!(run->cmd->args & WH_ARGS_REPORT))
+			return wh_err_new(WH_ERR_USAGE,
+					  "%s looks like a saved report; %s wants a dump", path,
+					  run->cmd->name);
+		return WH_VEC_PUSH(&run->reports, path);
+	}
+	return WH_VEC_PUSH(&run->files, path);
+}
+
+static struct wh_err *sort_args(struct wh_run *run)
+{
+	const struct wh_cli *cli = run->cli;
+
+	for (size_t i = 0; i < cli->symbols.n; i++)
+		WH_TRY(WH_VEC_PUSH(&run->symbols, cli->symbols.v[i]));
+	for (size_t i = 0; i < cli->cores.n; i++)
+		WH_TRY(WH_VEC_PUSH(&run->files, cli->cores.v[i]));
+	if (run->cmd->args & WH_ARGS_WORDS)
+		return NULL;
+	for (size_t i = 0; i < cli->args.n; i++) {
+		uint64_t addr;
+
+		if ((run->cmd->args & WH_ARGS_ADDR) && wh_parse_address(cli->args.v[i], &addr))
+			WH_TRY(WH_VEC_PUSH(&run->addrs, addr));
+		else
+			WH_TRY(add_file(run, cli->args.v[i]));
+	}
+	return NULL;
+}
+
+static struct wh_err *check_args(const struct wh_run *run)
+{
+	const struct wh_command *c = run->cmd;
+
+	if ((c->args & WH_ARGS_PAIR) && run->files.n != 2)
+		return wh_err_new(WH_ERR_USAGE, "%s wants two dumps or reports: weephole %s %s",
+				  c->name, c->name, c->synopsis);
+	if ((c->args & WH_ARGS_DUMP) && !run->files.n && !run->reports.n)
+		return wh_err_new(WH_ERR_USAGE, "which dump?  usage: weephole %s %s", c->name,
+				  c->synopsis);
+	if ((c->args & WH_ARGS_ADDR) && !run->addrs.n)
+		return wh_err_new(WH_ERR_USAGE, "which address?  usage: weephole %s %s", c->name,
+				  c->synopsis);
+	return NULL;
+}
+
+/* ---- dump and target ---- */
+
+struct wh_err *wh_run_dump(struct wh_run *run)
+{
+	if (run->dump)
+		return NULL;
+	return wh_dump_open(run->ctx, run->files.v, run->files.n, &run->dump);
+}
+
+struct wh_err *wh_run_target(struct wh_run *run, bool build)
+{
+	const struct wh_cli *cli = run->cli;
+
+	if (!run->target) {
+		WH_TRY(wh_run_dump(run));
+		run->target_opts = (struct wh_target_opts){
+			.symbol_files = run->symbols.v,
+			.n_symbol_files = run->symbols.n,
+			.debug_dirs = cli->debug_dirs.v,
+			.n_debug_dirs = cli->debug_dirs.n,
+			.sysroot = cli->sysroot,
+			.debuginfod = cli->debuginfod,
+			.broad_roots = cli->roots && !strcmp(cli->roots, "broad"),
+			.no_roots = cli->no_roots.v,
+			.n_no_roots = cli->no_roots.n,
+		};
+		WH_TRY(wh_target_open(run->ctx, run->dump, &run->target_opts, &run->target));
+	}
+	return build ? wh_target_build(run->target) : NULL;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* Facts that every report carries: which kernel, which program. */
+static void emit_identity(struct wh_run *run)
+{
+	static const struct {
+		const char *section, *key;
+	} wanted[] = {{"kernel", "release"}, {"process", "program"}};
+	struct wh_arena mem = WH_ARENA_INIT;
+	wh_fact_vec facts = {0};
+	struct wh_err *e = NULL;
+
+	if (run->target->ops->info)
+		e = run->target->ops->info(run->target, &mem, &facts);
+	for (size_t i = 0; !e && i < facts.n; i++)
+		for (size_t w = 0; w < sizeof(wanted) / sizeof(wanted[0]); w++)
+			if (!strcmp(facts.v[i].section, wanted[w].section) &&
+			    !strcmp(facts.v[i].key, wanted[w].key))
+				wh_emit_str(run->emit, wanted[w].key, wanted[w].key,
+					    facts.v[i].value);
+	wh_err_destroy(e);
+	WH_VEC_FINI(&facts);
+	wh_arena_fini(&mem);
+}
+
+void wh_run_emit_dump(struct wh_run *run)
+{
+	wh_emit_object(run->emit, "dump", NULL);
+	wh_emit_str(run->emit, "file", NULL, base_name(run->files.v[0]));
+	wh_emit_str(run->emit, "target", NULL, run->target->ops->name);
+	wh_emit_str(run->emit, "arch", NULL, run->dump->arch ? run->dump->arch->name : NULL);
+	emit_identity(run);
+	wh_emit_end(run->emit);
+}
+
+void wh_run_emit_diags(struct wh_run *run)
+{
+	wh_emit_diags(run->emit, run->ctx->diags);
+}
+
+bool wh_run_incomplete(const struct wh_run *run)
+{
+	size_t n;
+	const struct wh_diag *d = wh_diags_list(run->ctx->diags, &n);
+
+	/* Worst first. */
+	if (n && d[0].severity >= WH_DIAG_WARN)
+		return true;
+	return run->target && run->target->plan.missing.n;
+}
+
+/* ---- the run ---- */
+
+static enum wh_format format_of(const struct wh_cli *cli)
+{
+	if (cli->format)
+		for (int f = 0; f < WH_FORMAT_COUNT; f++)
+			if (!strcmp(cli->format, wh_format_name((enum wh_format)f)))
+				return (enum wh_format)f;
+	return cli->json     ? WH_FORMAT_JSON
+	       : cli->ndjson ? WH_FORMAT_NDJSON
+	       : cli->plain  ? WH_FORMAT_PLAIN
+			     : WH_FORMAT_TEXT;
+}
+
+#define FORMATS_ALL_HAVE (1u << WH_FORMAT_TEXT | 1u << WH_FORMAT_JSON | 1u << WH_FORMAT_PLAIN)
+
+static struct wh_err *check_format(const struct wh_command *cmd, enum wh_format f)
+{
+	if ((FORMATS_ALL_HAVE | cmd->formats) >> f & 1)
+		return NULL;
+	return wh_err_new(WH_ERR_USAGE, "%s has no %s output", cmd->name, wh_format_name(f));
+}
+
+static enum wh_progress_mode progress_of(const struct wh_cli *cli)
+{
+	if (cli->quiet || (cli->progress && !strcmp(cli->progress, "never")))
+		return WH_PROGRESS_NEVER;
+	if (cli->progress && !strcmp(cli->progress, "always"))
+		return WH_PROGRESS_ALWAYS;
+	return WH_PROGRESS_AUTO;
+}
+
+static int exit_code_of(const struct wh_err *e)
+{
+	switch (e->code) {
+	case WH_ERR_USAGE: return WH_EXIT_USAGE;
+	case WH_ERR_CANCELLED: return WH_EXIT_INTERRUPTED;
+	case WH_ERR_NOMEM:
+	case WH_ERR_INTERNAL: return WH_EXIT_INTERNAL;
+	default: return WH_EXIT_INPUT;
+	}
+}
+
+static int report_error(struct wh_err *e)
+{
+	int code = exit_code_of(e);
+	WH_AUTO_FREE char *text = wh_err_text(e);
+
+	wh_progress_clear();
+	if (code == WH_EXIT_INTERRUPTED)
+		wh_progress_say_interrupted();
+	else
+		fprintf(stderr, "weephole: %s\n", text ? text : "out of memory");
+	wh_err_destroy(e);
+	return code;
+}
+
+static struct wh_err *run_command(struct wh_run *run, struct wh_output *out)
+{
+	struct wh_emit_opts opts = {
+		.format = format_of(run->cli), .color = out->color, .redact = run->cli->redact};
+
+	WH_TRY(check_format(run->cmd, opts.format));
+	WH_TRY(sort_args(run));
+	WH_TRY(check_args(run));
+	run->out = out->f;
+	WH_TRY(wh_emit_create(out->f, &opts, &run->emit));
+	WH_TRY(run->cmd->run(run));
+	return wh_emit_finish(run->emit);
+}
+
+static void run_fini(struct wh_run *run)
+{
+	wh_target_close(run->target);
+	wh_dump_close(run->dump);
+	wh_emit_destroy(run->emit);
+	WH_VEC_FINI(&run->files);
+	WH_VEC_FINI(&run->symbols);
+	WH_VEC_FINI(&run->reports);
+	WH_VEC_FINI(&run->addrs);
+}
+
+static int run_all(const struct wh_cli *cli)
+{
+	struct wh_run run = {.cli = cli, .cmd = cli->cmd};
+	struct wh_output out = {0};
+	struct wh_err *e;
+	int code;
+
+	e = wh_ctx_create((unsigned int)(cli->threads.value > 256 ? 256 : cli->threads.value),
+			  &run.ctx);
+	if (e)
+		return report_error(e);
+	wh_progress_start(run.ctx, progress_of(cli));
+	e = wh_output_open(cli->output,
+			   (cli->cmd->groups & WH_OG_OUT) && !(cli->cmd->groups & WH_OG_SHELL) &&
+				   !cli->no_pager && format_of(cli) == WH_FORMAT_TEXT,
+			   !cli->no_color, &out);
+	if (!e)
+		e = run_command(&run, &out);
+	wh_progress_clear();
+	if (e) {
+		wh_output_discard(&out);
+		code = report_error(e);
+	} else {
+		code = run.exit_code;
+		if (!code && cli->strict && wh_run_incomplete(&run))
+			code = WH_EXIT_INCOMPLETE;
+		e = wh_output_commit(&out);
+		if (e) {
+			report_error(e);
+			code = WH_EXIT_INTERNAL;
+		}
+	}
+	wh_progress_stop(cli->verbose > 0 && code != WH_EXIT_INTERRUPTED);
+	run_fini(&run);
+	wh_ctx_destroy(run.ctx);
+	return code;
+}
+
+static int print_help(const struct wh_cli *cli)
+{
+	struct wh_strbuf sb = WH_STRBUF_INIT;
+
+	if (cli->help_full)
+		wh_help_full(&sb, cli->cmd);
+	else
+		wh_help_short(&sb, cli->cmd);
+	fputs(wh_strbuf_str(&sb), stdout);
+	wh_strbuf_fini(&sb);
+	return fflush(stdout) ? WH_EXIT_INTERNAL : WH_EXIT_OK;
+}
+
+int wh_main(int argc, char **argv)
+{
+	struct wh_cli cli = {0};
+	struct wh_err *e = wh_cli_parse(argc, argv, &cli);
+	int code;
+
+	if (e)
+		code = report_error(e);
+	else if (cli.version)
+		code = printf("weephole %s\n", WH_VERSION) < 0 ? WH_EXIT_INTERNAL : WH_EXIT_OK;
+	else if (cli.help_short || cli.help_full)
+		code = print_help(&cli);
+	else if (!cli.cmd) {
+		print_help(&cli);
+		code = argc > 1 ? WH_EXIT_USAGE : WH_EXIT_OK;
+	} else
+		code = run_all(&cli);
+	wh_cli_fini(&cli);
+	return code;
+}
