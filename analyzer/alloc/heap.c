@@ -2,9 +2,41 @@
 /* heap: the table of heap models and the loop that asks them. */
 #include "analyzer/alloc/heap.h"
 
+#include <string.h>
+
 static const struct wh_heap_ops *const models[] = {
 	&wh_heap_ptmalloc,
 };
+
+/* "jemalloc" once, however many of its marks are there */
+static bool is_listed(const wh_heap_vec *v, const struct wh_heap_finding *f)
+{
+	for (size_t i = 0; i < v->n; i++)
+		if (strcmp(v->v[i].finding.version, f->version) == 0)
+			return true;
+	return false;
+}
+
+static struct wh_err *detect_others(struct wh_process *p, wh_heap_vec *ret)
+{
+	struct wh_heap h = {.ops = &wh_heap_other};
+	size_t at = 0;
+
+	for (;;) {
+		struct wh_err *e = wh_heap_find_other(p, at, &at, &h.finding);
+
+		if (wh_err_is(e, WH_ERR_NOT_FOUND))
+			return NULL;
+		WH_TRY(e);
+		if (is_listed(ret, &h.finding))
+			continue;
+		wh_diag_add(p->ctx->diags, WH_DIAG_WARN, "allocator-not-rebuilt", 0,
+			    "this process uses %s (%s), which weephole does not rebuild: what it allocated "
+			    "counts as roots and none of it is judged",
+			    h.finding.version, h.finding.evidence);
+		WH_TRY(WH_VEC_PUSH(ret, h));
+	}
+}
 
 struct wh_err *wh_heaps_detect(struct wh_process *p, wh_heap_vec *ret)
 {
@@ -22,7 +54,7 @@ struct wh_err *wh_heaps_detect(struct wh_process *p, wh_heap_vec *ret)
 		}
 		WH_TRY(WH_VEC_PUSH(ret, h));
 	}
-	return NULL;
+	return detect_others(p, ret);
 }
 
 void wh_heaps_close(wh_heap_vec *v)

@@ -59,6 +59,13 @@ typedef WH_VEC(struct wh_heap) wh_heap_vec;
 struct wh_err *wh_heaps_detect(struct wh_process *p, wh_heap_vec *ret) WH_MUST_CHECK;
 void wh_heaps_close(wh_heap_vec *v);
 
-extern const struct wh_heap_ops wh_heap_ptmalloc;
+/**
+ * The next allocator that is recognised by name only, from table entry @from on; &wh_err_not_found when
+ * there is no more.  It becomes a heap with wh_heap_other, whose build is NULL.
+ */
+struct wh_err *wh_heap_find_other(struct wh_process *p, size_t from, size_t *ret_next,
+				  struct wh_heap_finding *ret) WH_MUST_CHECK;
+
+extern const struct wh_heap_ops wh_heap_ptmalloc, wh_heap_other;
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "analyzer/base/vec.h"
 #include "analyzer/target/target.h"
+#include "dwarf/umodules.h"
 
 enum wh_map_flags {
 	WH_MAP_R = 1u << 0,
@@ -75,6 +76,7 @@ struct wh_process {
 	WH_VEC(struct wh_claim) claims;
 	WH_VEC(uint64_t)
 	dead_tcbs;	     /**< thread descriptors of exited threads whose stack is cached */
+	const struct wh_unames *names; /**< symbols of the modules, NULL unknown; borrowed */
 	const char *command; /**< from NT_PRPSINFO, "" unknown */
 	uint64_t pid;
 	int signal;	    /**< that killed it, 0 none */

@@ -8,7 +8,6 @@
 #define WH_TARGET_USER_H
 
 #include "analyzer/alloc/heap.h"
-#include "dwarf/umodules.h"
 
 struct wh_user {
 	struct wh_target *t;	 /**< borrowed */

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Allocators that are recognised but not rebuilt: their memory stays mapped memory, that is, roots, and
+ * the report says which allocator that is, so that "no leaks" is never mistaken for "all was judged".
+ *
+ * Told by the name of a mapped library, else by a symbol that only that allocator defines (a program may
+ * link it statically), else by the magic bytes of a block of its own.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "analyzer/alloc/heap.h"
+
+struct other {
+	const char *name;
+	const char *library;	/**< start of the file name */
+	const char *symbols[3]; /**< any of them will do */
+};
+
+static const struct other others[] = {
+	{"jemalloc", "libjemalloc", {"je_arena_emap_global", "je_arenas", "mallctlbymib"}},
+	{"tcmalloc", "libtcmalloc", {"tc_malloc", "TCMalloc_Internal_Malloc", "MallocExtension_GetStats"}},
+	{"mimalloc", "libmimalloc", {"_mi_heap_main", "mi_malloc", NULL}},
+	{"musl malloc", "ld-musl-", {"__malloc_context", NULL, NULL}},
+	{"musl malloc", "libc.musl-", {NULL, NULL, NULL}},
+	{"Hoard", "libhoard", {NULL, NULL, NULL}},
+	{"scudo", "libscudo", {"__scudo_print_stats", NULL, NULL}},
+	{"AddressSanitizer", "libasan", {"__asan_init", NULL, NULL}},
+	{"Valgrind", "vgpreload_", {NULL, NULL, NULL}},
+	{"Go runtime", NULL, {"runtime.mheap_", NULL, NULL}},
+};
+#define N_OTHERS (sizeof(others) / sizeof(others[0]))
+
+static const struct wh_process_module *by_library(const struct wh_process *p, const struct other *o)
+{
+	for (size_t i = 0; o->library && i < p->modules.n; i++)
+		if (strncmp(p->modules.v[i].name, o->library, strlen(o->library)) == 0)
+			return &p->modules.v[i];
+	return NULL;
+}
+
+static const char *by_symbol(const struct wh_process *p, const struct other *o)
+{
+	uint64_t addr;
+
+	for (size_t i = 0; p->names && i < 3 && o->symbols[i]; i++)
+		if (wh_unames_find(p->names, NULL, o->symbols[i], &addr))
+			return o->symbols[i];
+	return NULL;
+}
+
+struct wh_err *wh_heap_find_other(struct wh_process *p, size_t from, size_t *ret_next, struct wh_heap_finding *ret)
+{
+	for (size_t i = from; i < N_OTHERS; i++) {
+		const struct wh_process_module *m = by_library(p, &others[i]);
+		const char *symbol = m ? NULL : by_symbol(p, &others[i]);
+
+		if (!m && !symbol)
+			continue;
+		snprintf(ret->version, sizeof(ret->version), "%s", others[i].name);
+		if (m)
+			snprintf(ret->evidence, sizeof(ret->evidence), "%s is mapped", m->name);
+		else
+			snprintf(ret->evidence, sizeof(ret->evidence), "symbol %s", symbol);
+		*ret_next = i + 1;
+		return NULL;
+	}
+	return &wh_err_not_found;
+}
+
+static void no_close(void *priv)
+{
+	(void)priv;
+}
+
+const struct wh_heap_ops wh_heap_other = {.name = "other", .close = no_close};
