@@ -19,7 +19,9 @@ struct other {
 
 static const struct other others[] = {
 	{"jemalloc", "libjemalloc", {"je_arena_emap_global", "je_arenas", "mallctlbymib"}},
-	{"tcmalloc", "libtcmalloc", {"tc_malloc", "TCMalloc_Internal_Malloc", "MallocExtension_GetStats"}},
+	{"tcmalloc",
+	 "libtcmalloc",
+	 {"tc_malloc", "TCMalloc_Internal_Malloc", "MallocExtension_GetStats"}},
 	{"mimalloc", "libmimalloc", {"_mi_heap_main", "mi_malloc", NULL}},
 	{"musl malloc", "ld-musl-", {"__malloc_context", NULL, NULL}},
 	{"musl malloc", "libc.musl-", {NULL, NULL, NULL}},
@@ -41,15 +43,16 @@ static const struct wh_process_module *by_library(const struct wh_process *p, co
 
 static const char *by_symbol(const struct wh_process *p, const struct other *o)
 {
-	uint64_t addr;
+	struct wh_sym sym;
 
 	for (size_t i = 0; p->names && i < 3 && o->symbols[i]; i++)
-		if (wh_unames_find(p->names, NULL, o->symbols[i], &addr))
+		if (wh_symtab_find_name(p->names->syms, NULL, o->symbols[i], 0, &sym))
 			return o->symbols[i];
 	return NULL;
 }
 
-struct wh_err *wh_heap_find_other(struct wh_process *p, size_t from, size_t *ret_next, struct wh_heap_finding *ret)
+struct wh_err *wh_heap_find_other(struct wh_process *p, size_t from, size_t *ret_next,
+				  struct wh_heap_finding *ret)
 {
 	for (size_t i = from; i < N_OTHERS; i++) {
 		const struct wh_process_module *m = by_library(p, &others[i]);

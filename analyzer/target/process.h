@@ -75,9 +75,9 @@ struct wh_process {
 	WH_VEC(struct wh_thread) threads;
 	WH_VEC(struct wh_claim) claims;
 	WH_VEC(uint64_t)
-	dead_tcbs;	     /**< thread descriptors of exited threads whose stack is cached */
+	dead_tcbs; /**< thread descriptors of exited threads whose stack is cached */
 	const struct wh_unames *names; /**< symbols of the modules, NULL unknown; borrowed */
-	const char *command; /**< from NT_PRPSINFO, "" unknown */
+	const char *command;	       /**< from NT_PRPSINFO, "" unknown */
 	uint64_t pid;
 	int signal;	    /**< that killed it, 0 none */
 	bool have_files;    /**< NT_FILE was there */
@@ -109,7 +109,5 @@ struct wh_err *wh_process_each_free(struct wh_process *p, wh_piece_fn fn, void *
 struct wh_err *wh_process_find_stacks(struct wh_process *p) WH_MUST_CHECK;
 /** Adds roots and registers to the plan (user_roots.c); after all claims. */
 struct wh_err *wh_process_plan_roots(struct wh_process *p) WH_MUST_CHECK;
-/** Switches off the kinds that the user named; again after kinds were added. */
-void wh_process_switch_roots(struct wh_process *p);
 
 #endif

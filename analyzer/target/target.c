@@ -8,6 +8,7 @@
 
 /* Asked in this order; the first that does not say "not mine" has it. */
 static const struct wh_target_ops *const targets[] = {
+	&wh_target_user_ops,
 	NULL,
 };
 
@@ -63,13 +64,21 @@ struct wh_err *wh_target_open(struct wh_ctx *ctx, const struct wh_dump *d,
 	return wh_target_open_with(ctx, d, opts, NULL, ret);
 }
 
+/* "data" also names every "data:MODULE". */
+static bool kind_named(const char *kind, const char *name)
+{
+	size_t n = strlen(name);
+
+	return strncmp(kind, name, n) == 0 && (!kind[n] || kind[n] == ':');
+}
+
 static void roots_switch(struct wh_target *t)
 {
 	for (size_t i = 0; i < t->opts->n_no_roots; i++) {
 		bool known = false;
 
 		for (size_t k = 0; k < t->plan.kinds.n; k++)
-			if (!strcmp(t->plan.kinds.v[k].name, t->opts->no_roots[i]))
+			if (kind_named(t->plan.kinds.v[k].name, t->opts->no_roots[i]))
 				known = t->plan.kinds.v[k].off = true;
 		if (!known)
 			wh_diag_add(t->ctx->diags, WH_DIAG_WARN, "root-kind-unknown", 0,

@@ -16,10 +16,11 @@
 #include <string.h>
 
 #include "analyzer/name/interior.h"
+#include "analyzer/target/targets.h"
 
 struct wh_user *wh_target_get_user(struct wh_target *t)
 {
-	return t->ops == &wh_target_user ? t->priv : NULL;
+	return t->ops == &wh_target_user_ops ? t->priv : NULL;
 }
 
 static void user_close(struct wh_target *t)
@@ -144,7 +145,6 @@ static struct wh_err *hold_by_threads(struct wh_user *u)
 	}
 	for (size_t i = 0; i < u->p->dead_tcbs.n; i++)
 		WH_TRY(hold_dtv(u, u->p->dead_tcbs.v[i], kind));
-	wh_process_switch_roots(u->p);
 	return NULL;
 }
 
@@ -228,7 +228,7 @@ static const char *user_signature(struct wh_target *t, uint32_t row, struct wh_a
 	return wh_user_signature(t->priv, row, a);
 }
 
-const struct wh_target_ops wh_target_user = {
+const struct wh_target_ops wh_target_user_ops = {
 	.name = "process",
 	.open = user_open,
 	.build = user_build,

@@ -18,8 +18,6 @@ struct wh_user {
 	struct wh_unames *names; /**< owned */
 };
 
-extern const struct wh_target_ops wh_target_user;
-
 /** The process behind a target; NULL when it is no process. */
 struct wh_user *wh_target_get_user(struct wh_target *t);
 

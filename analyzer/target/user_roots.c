@@ -119,24 +119,6 @@ static struct wh_err *add_dead(struct roots *r)
 	return NULL;
 }
 
-void wh_process_switch_roots(struct wh_process *p)
-{
-	const struct wh_target_opts *o = p->t->opts;
-	struct wh_plan *plan = &p->t->plan;
-
-	for (size_t i = 0; i < o->n_no_roots; i++) {
-		size_t n = strlen(o->no_roots[i]);
-
-		for (size_t k = 0; k < plan->kinds.n; k++) {
-			const char *name = plan->kinds.v[k].name;
-
-			/* "data" switches off every "data:MODULE" */
-			if (strncmp(name, o->no_roots[i], n) == 0 && (!name[n] || name[n] == ':'))
-				plan->kinds.v[k].off = true;
-		}
-	}
-}
-
 struct wh_err *wh_process_plan_roots(struct wh_process *p)
 {
 	struct roots r = {.p = p};
@@ -148,7 +130,6 @@ struct wh_err *wh_process_plan_roots(struct wh_process *p)
 	WH_TRY(wh_plan_add_kind(plan, "files", &r.files));
 	WH_TRY(wh_process_each_free(p, add_piece, &r));
 	WH_TRY(add_dead(&r));
-	wh_process_switch_roots(p);
 	if (r.n_hollow)
 		wh_diag_add(
 			p->ctx->diags, WH_DIAG_NOTE, "empty-mappings", r.first_hollow,
