@@ -57,7 +57,7 @@ static struct wh_err *root_hits_merge(struct wh_marks *m)
 
 struct bfs {
 	struct wh_marks *m;
-	WH_VEC(uint32_t) now, next;
+	WH_VEC(uint32_t) now, next, ruled;
 	uint8_t level; /* that this walk gives */
 };
 
@@ -123,17 +123,23 @@ static struct wh_err *levels_give(struct bfs *b, uint8_t level)
 	return walk(b);
 }
 
-/* Rows that are reached by rule, not by a word, were raised by the scan already. */
-static struct wh_err *ruled_rows(struct bfs *b)
+/* Rows that are reached by rule, not by a word: the scan raised them.  Put back until words had their turn. */
+static struct wh_err *ruled_rows_take(struct bfs *b)
 {
-	struct wh_marks *m = b->m;
-
-	b->level = LEVEL_FULL;
-	for (uint32_t row = 0; row < m->t->n; row++)
-		if (atomic_load_explicit(&m->level[row], memory_order_relaxed)) {
-			m->parent[row] = row;
-			WH_TRY(WH_VEC_PUSH(&b->now, row));
+	for (uint32_t row = 0; row < b->m->t->n; row++)
+		if (atomic_load_explicit(&b->m->level[row], memory_order_relaxed)) {
+			atomic_store_explicit(&b->m->level[row], LEVEL_NONE, memory_order_relaxed);
+			WH_TRY(WH_VEC_PUSH(&b->ruled, row));
 		}
+	return NULL;
+}
+
+static struct wh_err *ruled_rows_walk(struct bfs *b)
+{
+	b->level = LEVEL_FULL;
+	for (size_t i = 0; i < b->ruled.n; i++)
+		if (row_visit(b, b->ruled.v[i], b->ruled.v[i]))
+			WH_TRY(WH_VEC_PUSH(&b->now, b->ruled.v[i]));
 	return walk(b);
 }
 
@@ -151,13 +157,16 @@ struct wh_err *wh_chain_run(struct wh_marks *m)
 		m->parent[row] = row;
 	e = root_hits_merge(m);
 	if (!e)
+		e = ruled_rows_take(&b);
+	if (!e)
 		e = levels_give(&b, LEVEL_FULL);
 	if (!e)
-		e = ruled_rows(&b);
+		e = ruled_rows_walk(&b);
 	if (!e && m->opts.start_pointers)
 		e = levels_give(&b, LEVEL_INTERIOR);
 	WH_VEC_FINI(&b.now);
 	WH_VEC_FINI(&b.next);
+	WH_VEC_FINI(&b.ruled);
 	return e;
 }
 
