@@ -57,25 +57,35 @@ static enum wh_mem_state kspace_translate(const void *arg, struct wh_reader *r, 
 	return wh_pgtable_walk(&p->pt, r, va, ret_pa, ret_run);
 }
 
-/* First frame that is not a hole. */
-static uint64_t first_frame(const struct wh_dump *d)
+/* First frame at or after @pfn that is present or, with @absent_too, at least exists. */
+static uint64_t next_frame(const struct wh_dump *d, uint64_t pfn, bool absent_too)
 {
 	struct wh_scratch *sc = NULL;
-	uint64_t pfn = 0, run;
 	struct wh_err *e = wh_scratch_create(&sc);
 
 	wh_err_destroy(e);
-	while (!e && pfn < d->max_pfn && d->ops->page_state(d, sc, pfn, &run) == WH_MEM_UNMAPPED)
+	while (!e && pfn < d->max_pfn) {
+		uint64_t run;
+		enum wh_mem_state s = d->ops->page_state(d, sc, pfn, &run);
+
+		if (s == WH_MEM_PRESENT || (absent_too && s != WH_MEM_UNMAPPED))
+			break;
 		pfn += run < d->max_pfn - pfn ? run : d->max_pfn - pfn;
+	}
 	wh_scratch_destroy(sc);
-	return pfn < d->max_pfn ? pfn : 0;
+	return pfn < d->max_pfn ? pfn : d->max_pfn;
+}
+
+uint64_t wh_kspace_next_frame(const struct wh_mem *m, uint64_t pfn)
+{
+	return next_frame(wh_mem_dump(m), pfn, false);
 }
 
 /* Sets the direct map if va - pa = @delta is consistent with the page tables. */
 static bool try_direct(struct wh_kspace *k, struct wh_reader *r, uint64_t delta)
 {
 	const struct wh_kspace_priv *p = k->priv;
-	uint64_t start = (first_frame(k->dump) << k->page_shift) + delta;
+	uint64_t start = (next_frame(k->dump, 0, true) << k->page_shift) + delta;
 	uint64_t end = (k->dump->max_pfn << k->page_shift) + delta;
 
 	if (delta & (p->arch->direct_align - 1) || start < k->kernel_min || end < start)
@@ -313,6 +323,11 @@ static struct wh_err *add_vmcoreinfo(struct wh_kspace *k, struct wh_reader *r)
 		return e;
 	k->vmcoreinfo = p->found;
 	k->vmcoreinfo_source = "memory scan";
+	/* CR3 may be a process's table, whose vmalloc part can lag behind the kernel's own. */
+	e = try_open(k, r);
+	if (!wh_err_is(e, WH_ERR_NOT_FOUND))
+		return e;
+	wh_err_destroy(e);
 	return NULL;
 }
 

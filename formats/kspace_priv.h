@@ -35,6 +35,8 @@ extern const struct wh_kspace_arch wh_kspace_x86_64, wh_kspace_arm64;
 
 /** True when @t, walked, maps @va to @pa. */
 bool wh_kspace_maps(const struct wh_pgtable *t, struct wh_reader *r, uint64_t va, uint64_t pa);
+/** First frame at or after @pfn whose contents the dump has; max_pfn when there is none. */
+uint64_t wh_kspace_next_frame(const struct wh_mem *m, uint64_t pfn);
 /**
  * A page that starts like VMCOREINFO and parses.  Searches the frames from *pfn on; &wh_err_not_found
  * at the end of memory, else *ret is owned by the caller and *pfn is the frame after it.

@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/base/hashmap.h"
 #include "formats/kspace_priv.h"
 
-#define WAVE ((uint64_t)1 << 16) /* frames searched before the hits are looked at */
-#define UNIT ((uint64_t)1 << 11) /* frames a worker takes at once */
-#define HITS 16			 /* candidates kept a unit */
+#define WAVE	   ((uint64_t)1 << 16) /* frames searched before the hits are looked at */
+#define UNIT	   ((uint64_t)1 << 11) /* frames a worker takes at once */
+#define HITS	   16		       /* candidates kept a unit */
+#define FOLLOW_MAX 65536	       /* frames looked at because the image points there */
 
 static const char magic[] = "OSRELEASE=";
 
@@ -96,9 +98,13 @@ static struct wh_err *scan_waves(struct scan *s, uint64_t *pfn, struct wh_vmcore
 {
 	const struct wh_dump *d = wh_mem_dump(s->mem);
 
-	while (*pfn < d->max_pfn) {
+	for (;;) {
 		struct wh_err *e;
 		size_t n_units;
+
+		*pfn = wh_kspace_next_frame(s->mem, *pfn);
+		if (*pfn >= d->max_pfn)
+			return &wh_err_not_found;
 
 		s->first = *pfn;
 		s->end = d->max_pfn - s->first < WAVE ? d->max_pfn : s->first + WAVE;
@@ -110,7 +116,6 @@ static struct wh_err *scan_waves(struct scan *s, uint64_t *pfn, struct wh_vmcore
 		wh_err_destroy(e);
 		*pfn = s->end;
 	}
-	return &wh_err_not_found;
 }
 
 struct wh_err *wh_kspace_scan_vmcoreinfo(const struct wh_mem *m, uint64_t *pfn,
@@ -134,23 +139,29 @@ struct wh_err *wh_kspace_scan_vmcoreinfo(const struct wh_mem *m, uint64_t *pfn,
 	return e;
 }
 
-/* Follows the page-aligned direct-map pointers of [start, end), an image mapping. */
-static struct wh_err *follow_pointers(const struct wh_kspace *k, struct wh_reader *r, uint64_t va,
-				      uint64_t end, struct wh_vmcoreinfo **ret)
+/* Follows the page-aligned direct-map pointers of the image, each frame once. */
+static struct wh_err *follow_pointers(const struct wh_kspace *k, struct wh_reader *r,
+				      struct wh_map *seen, struct wh_vmcoreinfo **ret)
 {
 	const uint64_t mask = (1ull << k->page_shift) - 1;
 	uint8_t page[4096];
 
-	for (; va < end; va += sizeof(page)) {
+	for (uint64_t va = k->image_start; va < k->image_end; va += sizeof(page)) {
 		size_t n =
 			wh_read_some(r, WH_PHYS, va + k->image_to_phys, page, sizeof(page), NULL);
 
 		for (size_t i = 0; i + 8 <= n; i += 8) {
 			uint64_t p = wh_get_u64(k->dump->abi, page + i), pfn;
 			struct wh_err *e;
+			bool fresh;
 
 			if (p & mask || !wh_kspace_virt_to_pfn(k, p, &pfn))
 				continue;
+			WH_TRY(wh_map_set(seen, pfn, 0, &fresh));
+			if (!fresh)
+				continue;
+			if (seen->n > FOLLOW_MAX)
+				return &wh_err_not_found;
 			e = try_page(r, WH_PHYS, pfn << k->page_shift, ret);
 			if (!wh_err_is(e, WH_ERR_NOT_FOUND))
 				return e;
@@ -163,5 +174,9 @@ static struct wh_err *follow_pointers(const struct wh_kspace *k, struct wh_reade
 struct wh_err *wh_kspace_image_vmcoreinfo(const struct wh_kspace *k, struct wh_reader *r,
 					  struct wh_vmcoreinfo **ret)
 {
-	return follow_pointers(k, r, k->image_start, k->image_end, ret);
+	struct wh_map seen = WH_MAP_INIT;
+	struct wh_err *e = follow_pointers(k, r, &seen, ret);
+
+	wh_map_fini(&seen);
+	return e;
 }

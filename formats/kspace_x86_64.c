@@ -67,12 +67,17 @@ static bool try_base(struct wh_kspace *k, struct wh_reader *r, uint64_t va, uint
 static bool search_base(struct wh_kspace *k, struct wh_reader *r, uint64_t va, bool la57,
 			uint64_t sme_mask, const char *source)
 {
-	uint64_t top = k->dump->max_pfn << 12;
+	uint64_t off = (va & (STEP - 1)) >> 12, step = STEP >> 12, pfn = off;
 
-	for (uint64_t text = 0; text < top; text += STEP) {
-		/* The table is at most IMAGE_MAX above the start of the image. */
-		uint64_t pa = text + (va & (STEP - 1));
+	/* Absent memory is skipped in runs: the highest frame may be far away. */
+	while ((pfn = wh_kspace_next_frame(k->mem, pfn)) < k->dump->max_pfn) {
+		uint64_t pa = pfn << 12;
 
+		if (pfn % step != off) {
+			pfn += (off - pfn) % step;
+			continue;
+		}
+		pfn += step;
 		if (try_base(k, r, va, pa - (va - MAP), la57, sme_mask, source))
 			return true;
 	}

@@ -18,7 +18,6 @@
 
 #include "analyzer/base/vec.h"
 #include "formats/arch.h"
-#include "formats/scratch.h"
 #include "formats/stream_priv.h"
 
 #define PROLOGUE 4096
@@ -48,20 +47,41 @@ struct wh_flat_records {
 
 static const struct wh_abi be64 = {.big_endian = true, .word = 8};
 
+/* Record headers, a small window at a time: records are anything from 100 bytes to 64 KiB, and reading
+ * all of the file for 16 bytes a record would make opening as slow as decoding. */
+struct head_window {
+	uint64_t off;
+	size_t len;
+	uint8_t buf[4096];
+};
+
+static const uint8_t *head_at(struct head_window *w, const struct wh_stream *in, uint64_t pos)
+{
+	if (pos < w->off || pos - w->off > w->len || w->len - (pos - w->off) < RECORD) {
+		w->off = pos;
+		w->len = wh_stream_read(in, pos, w->buf, sizeof(w->buf));
+		if (w->len < RECORD)
+			return NULL;
+	}
+	return w->buf + (pos - w->off);
+}
+
 /* Lists the records; *ret_cut when the end record is missing. */
-static struct wh_err *list_records(const struct wh_stream *in, struct wh_scratch *sc,
+static struct wh_err *list_records(struct wh_ctx *ctx, const struct wh_stream *in,
 				   struct wh_flat_records *recs, bool *ret_cut)
 {
+	struct head_window w = {.len = 0};
 	uint64_t pos = PROLOGUE;
 
 	*ret_cut = true;
 	for (;;) {
 		struct piece r;
-		size_t got;
-		const uint8_t *h = wh_scratch_bytes(sc, in, pos, RECORD, &got);
+		const uint8_t *h = head_at(&w, in, pos);
 
-		if (got < RECORD)
+		if (!h)
 			return NULL;
+		if (wh_ctx_cancelled(ctx))
+			return &wh_err_cancelled;
 		r.off = wh_get_u64(be64, h);
 		r.len = wh_get_u64(be64, h + 8);
 		if (r.off == UINT64_MAX && r.len == UINT64_MAX) {
@@ -176,11 +196,11 @@ static struct wh_err *sweep(struct wh_flat *f, const struct wh_flat_records *rec
 }
 
 static struct wh_err *build(struct wh_ctx *ctx, struct wh_flat *f, const struct wh_stream *in,
-			    struct wh_scratch *sc, struct wh_stream *out)
+			    struct wh_stream *out)
 {
 	struct wh_flat_records recs = {0};
 	struct heap q = {0};
-	struct wh_err *e = list_records(in, sc, &recs, &out->truncated);
+	struct wh_err *e = list_records(ctx, in, &recs, &out->truncated);
 
 	if (!e) {
 		qsort(recs.v.v, recs.v.n, sizeof(*recs.v.v), cmp_off);
@@ -208,7 +228,6 @@ struct wh_err *wh_stream_peel_flat(struct wh_ctx *ctx, struct wh_stream *in, str
 	static const char magic[16] = "makedumpfile";
 	uint8_t head[32];
 	WH_AUTO_FREE char *names = NULL;
-	struct wh_scratch *sc = NULL;
 	struct wh_stream *out = NULL;
 	struct wh_err *e;
 
@@ -223,12 +242,8 @@ struct wh_err *wh_stream_peel_flat(struct wh_ctx *ctx, struct wh_stream *in, str
 	if (asprintf(&names, "%s%sflattened", in->wrappers, *in->wrappers ? ", " : "") < 0)
 		return &wh_err_nomem;
 	WH_TRY(wh_stream_new(in->path, names, &out));
-	e = wh_scratch_create(&sc);
-	if (!e) {
-		out->flat = wh_calloc(1, sizeof(*out->flat));
-		e = out->flat ? build(ctx, out->flat, in, sc, out) : &wh_err_nomem;
-	}
-	wh_scratch_destroy(sc);
+	out->flat = wh_calloc(1, sizeof(*out->flat));
+	e = out->flat ? build(ctx, out->flat, in, out) : &wh_err_nomem;
 	if (e) {
 		wh_stream_close(out);
 		return e;
