@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* info: what this dump is, what is in it, what was recorded, what is missing and how to get it. */
+#include "analyzer/target/linux.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "analyzer/alloc/kslab.h"
+#include "analyzer/base/strbuf.h"
+
+struct facts {
+	struct wh_lx *x;
+	struct wh_arena *a;
+	wh_fact_vec *ret;
+};
+
+static struct wh_err *text(struct facts *f, const char *section, const char *key, const char *value)
+{
+	char *s;
+
+	if (!value || !*value)
+		return NULL;
+	s = wh_arena_strdup(f->a, value);
+	if (!s)
+		return &wh_err_nomem;
+	return WH_VEC_PUSH(f->ret, (struct wh_fact){.section = section, .key = key, .value = s});
+}
+
+static struct wh_err *number(struct facts *f, const char *section, const char *key, uint64_t n,
+			     const char *unit)
+{
+	return WH_VEC_PUSH(f->ret, (struct wh_fact){.section = section,
+						    .key = key,
+						    .value = unit,
+						    .number = n,
+						    .is_number = true});
+}
+
+static struct wh_err *utc(struct facts *f, uint64_t sec)
+{
+	char buf[64];
+	time_t t = (time_t)sec;
+	struct tm tm;
+
+	if (!sec || sec > (1ull << 40) || !gmtime_r(&t, &tm) ||
+	    !strftime(buf, sizeof(buf), "%Y-%m-%d %H:%M:%S UTC", &tm))
+		return NULL;
+	return text(f, "dump", "crash_time", buf);
+}
+
+static struct wh_err *dump_facts(struct facts *f)
+{
+	const struct wh_dump *d = f->x->t->dump;
+
+	WH_TRY(text(f, "dump", "format", d->ops->name));
+	WH_TRY(text(f, "dump", "codec", d->codec));
+	if (d->dump_level >= 0)
+		WH_TRY(number(f, "dump", "dump_level", (uint64_t)d->dump_level, NULL));
+	if (d->incomplete)
+		WH_TRY(text(f, "dump", "incomplete",
+			    "yes: the writer ran out of space or was cut"));
+	WH_TRY(text(f, "dump", "vmcoreinfo", f->x->ks->vmcoreinfo_source));
+	WH_TRY(text(f, "dump", "page_tables", f->x->ks->pgd_source));
+	WH_TRY(utc(f, d->crash_time));
+	for (int s = 0; s < WH_MEM_STATE_COUNT; s++)
+		if (d->pages[s])
+			WH_TRY(number(f, "dump",
+				      s == WH_MEM_PRESENT     ? "pages_present"
+				      : s == WH_MEM_EXCLUDED  ? "pages_excluded"
+				      : s == WH_MEM_TRUNCATED ? "pages_truncated"
+				      : s == WH_MEM_CORRUPT   ? "pages_corrupt"
+							      : "pages_absent",
+				      d->pages[s], "pages"));
+	return NULL;
+}
+
+static struct wh_err *kernel_facts(struct facts *f)
+{
+	struct wh_lx *x = f->x;
+	const struct wh_dump *d = x->t->dump;
+	const char *rel = d->utsname[2];
+
+	if (!*rel && x->ks->vmcoreinfo)
+		rel = wh_vmcoreinfo_find(x->ks->vmcoreinfo, "OSRELEASE");
+	WH_TRY(text(f, "kernel", "release", rel));
+	WH_TRY(text(f, "kernel", "version", d->utsname[3]));
+	WH_TRY(text(f, "kernel", "node", d->utsname[1]));
+	WH_TRY(text(f, "kernel", "arch", d->arch ? d->arch->name : d->utsname[4]));
+	WH_TRY(number(f, "kernel", "page_size", x->page_bytes, "bytes"));
+	WH_TRY(number(f, "kernel", "cpus", x->cpus.n, NULL));
+	WH_TRY(text(f, "kernel", "symbols", x->names->sym_source));
+	WH_TRY(text(f, "kernel", "types", x->names->type_source));
+	WH_TRY(number(f, "kernel", "modules", x->names->n_modules, NULL));
+	WH_TRY(number(f, "kernel", "tasks", x->tasks.n, NULL));
+	if (x->t->dump_time_ns)
+		WH_TRY(number(f, "kernel", "uptime", x->t->dump_time_ns / 1000000000, "s"));
+	return text(f, "kernel", "allocator", x->slab->ops->name);
+}
+
+static struct wh_err *coverage_facts(struct facts *f)
+{
+	struct wh_lx *x = f->x;
+
+	wh_lx_pages_count(x);
+	for (int c = WH_LXP_UNKNOWN; c < WH_LXP_COUNT; c++) {
+		struct wh_strbuf sb = WH_STRBUF_INIT;
+		struct wh_err *e;
+		char *key;
+
+		if (!x->pages.n[c])
+			continue;
+		key = wh_arena_strdup(f->a, wh_lx_page_name((enum wh_lx_page)c));
+		if (!key)
+			return &wh_err_nomem;
+		for (char *s = key; *s; s++)
+			if (*s == ' ' || *s == '-' || *s == '\'')
+				*s = '_';
+		if (x->pages.absent[c])
+			wh_strbuf_printf(&sb, "pages, %llu of them not in the dump",
+					 (unsigned long long)x->pages.absent[c]);
+		else
+			wh_strbuf_puts(&sb, "pages");
+		e = number(f, "coverage", key, x->pages.n[c],
+			   wh_arena_strdup(f->a, wh_strbuf_str(&sb)));
+		wh_strbuf_fini(&sb);
+		WH_TRY(e);
+	}
+	return NULL;
+}
+
+static bool flag_symbol(struct wh_lx *x, const char *name)
+{
+	uint64_t sym;
+	uint8_t v;
+
+	return wh_lx_symbol(x, name, &sym) && wh_read_some(x->r, WH_VIRT, sym, &v, 1, NULL) == 1 &&
+	       v;
+}
+
+static struct wh_err *recorded_facts(struct facts *f)
+{
+	struct wh_lx *x = f->x;
+	uint64_t n = 0, sym;
+
+	for (size_t i = 0; i < x->slab->caches.n; i++)
+		n += x->slab->caches.v[i].valid && x->slab->caches.v[i].store_user;
+	WH_TRY(number(f, "recorded", "slub_tracks", n, "caches"));
+	WH_TRY(text(f, "recorded", "stack_depot", x->depot ? "yes" : "no"));
+	WH_TRY(text(f, "recorded", "page_owner",
+		    flag_symbol(x, "page_owner_enabled")	 ? "yes"
+		    : wh_lx_symbol(x, "page_owner_inited", &sym) ? "no: boot with page_owner=on"
+								 : "no: not in this kernel"));
+	WH_TRY(text(f, "recorded", "kmemleak",
+		    wh_kslab_find_cache(x->slab, "kmemleak_object", 0) ? "yes"
+								       : "no: not in this kernel"));
+	WH_TRY(text(f, "recorded", "kfence", x->slab->kfence_start ? "yes" : "no"));
+	return number(f, "recorded", "vmalloc_callers", x->areas.n, "areas");
+}
+
+static struct wh_err *missing_facts(struct facts *f)
+{
+	struct wh_lx *x = f->x;
+	const struct wh_kslab *k = x->slab;
+	char buf[256];
+
+	if (k->slabs_missing) {
+		snprintf(
+			buf, sizeof(buf),
+			"%llu slabs with about %llu objects are not in the dump%s",
+			(unsigned long long)k->slabs_missing,
+			(unsigned long long)k->objects_missing,
+			x->t->dump->dump_level >= 8
+				? ": makedumpfile took them for user pages (1.7.2 does so on 6.12); "
+				  "dump with -d 17 or a newer makedumpfile"
+				: "");
+		WH_TRY(text(f, "missing", "slabs", buf));
+	}
+	if (k->slabs_damaged)
+		WH_TRY(number(f, "missing", "damaged_slabs", k->slabs_damaged, NULL));
+	if (x->memmap_missing)
+		WH_TRY(number(f, "missing", "memmap", x->memmap_missing, "bytes"));
+	if (!x->names->have_data_symbols)
+		WH_TRY(text(f, "missing", "data_symbols",
+			    "the kernel's symbol table has functions only (KALLSYMS_ALL is off): "
+			    "give -s vmlinux"));
+	return text(f, "missing", "stacks", x->t->record_advice);
+}
+
+struct wh_err *wh_lx_info(struct wh_target *t, struct wh_arena *a, wh_fact_vec *ret)
+{
+	struct facts f = {t->priv, a, ret};
+
+	WH_TRY(dump_facts(&f));
+	WH_TRY(kernel_facts(&f));
+	WH_TRY(coverage_facts(&f));
+	WH_TRY(recorded_facts(&f));
+	return missing_facts(&f);
+}

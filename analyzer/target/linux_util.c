@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "analyzer/target/linux.h"
+
+#include <string.h>
+
+#include "analyzer/base/limits.h"
+#include "analyzer/base/strbuf.h"
+
+static uint64_t field_value(struct wh_abi abi, const uint8_t *p, size_t n, const struct wh_field *f)
+{
+	uint64_t v = wh_get_uint(abi, p, n);
+
+	if (!f->bit_size)
+		return v;
+	if (!abi.big_endian)
+		v >>= f->bit_off;
+	else
+		v >>= n * 8 - f->bit_off - f->bit_size;
+	return f->bit_size >= 64 ? v : v & ((1ull << f->bit_size) - 1);
+}
+
+/* How many bytes to fetch for a field: its storage, or enough of it for a bit-field. */
+static size_t field_bytes(const struct wh_field *f)
+{
+	size_t n = f->bit_size ? (f->bit_off + f->bit_size + 7) / 8 : (size_t)f->size;
+
+	for (size_t k = 1; k <= 8; k *= 2)
+		if (n <= k)
+			return k;
+	return 8;
+}
+
+bool wh_lx_field(struct wh_lx *x, uint64_t base, const struct wh_field *f, uint64_t *ret)
+{
+	uint8_t buf[8];
+	size_t n = field_bytes(f);
+
+	if (!f->found || wh_read_some(x->r, WH_VIRT, base + f->offset, buf, n, NULL) != n)
+		return false;
+	*ret = field_value(x->abi, buf, n, f);
+	return true;
+}
+
+bool wh_lx_field_buf(const struct wh_lx *x, const uint8_t *buf, size_t len,
+		     const struct wh_field *f, uint64_t *ret)
+{
+	size_t n = field_bytes(f);
+
+	if (!f->found || f->offset > len || len - f->offset < n)
+		return false;
+	*ret = field_value(x->abi, buf + f->offset, n, f);
+	return true;
+}
+
+bool wh_lx_offset(const struct wh_lx *x, const char *type, const char *member, uint64_t *ret)
+{
+	return wh_types_offset(x->names->types, type, member, ret);
+}
+
+bool wh_lx_symbol(const struct wh_lx *x, const char *name, uint64_t *ret)
+{
+	return wh_knames_find(x->names, name, ret);
+}
+
+bool wh_lx_var(struct wh_lx *x, const char *name, uint64_t *ret)
+{
+	uint64_t addr;
+
+	return wh_lx_symbol(x, name, &addr) && wh_read_word(x->r, addr, ret);
+}
+
+bool wh_lx_is_direct(const struct wh_lx *x, uint64_t va)
+{
+	return va >= x->ks->direct_start && va < x->ks->direct_end && !(va & 7);
+}
+
+bool wh_lx_page_to_pfn(const struct wh_lx *x, uint64_t page, uint64_t *ret_pfn)
+{
+	uint64_t off = page - x->ks->vmemmap, pfn = off / x->lay.page_size_of;
+
+	if (!x->ks->vmemmap || off % x->lay.page_size_of || pfn >= x->ks->dump->max_pfn)
+		return false;
+	*ret_pfn = pfn;
+	return true;
+}
+
+const char *wh_lx_symname(struct wh_lx *x, struct wh_arena *a, uint64_t addr)
+{
+	struct wh_strbuf sb = WH_STRBUF_INIT;
+	struct wh_sym sym;
+	uint64_t off;
+	char *s;
+
+	if (!wh_symtab_find_addr(x->names->syms, addr, &sym, &off))
+		return NULL;
+	wh_strbuf_puts(&sb, sym.name);
+	if (off)
+		wh_strbuf_printf(&sb, "+0x%llx", (unsigned long long)off);
+	if (sym.module)
+		wh_strbuf_printf(&sb, " [%s]", sym.module);
+	s = wh_arena_strdup(a, wh_strbuf_str(&sb));
+	wh_strbuf_fini(&sb);
+	return s;
+}
+
+struct wh_err *wh_lx_list(struct wh_lx *x, uint64_t head, const char *id, wh_lx_list_fn fn,
+			  void *arg)
+{
+	struct wh_map seen = WH_MAP_INIT;
+	struct wh_err *e = NULL;
+	uint64_t node, next;
+	bool fresh;
+
+	if (!wh_read_word(x->r, head, &node))
+		return NULL;
+	for (size_t steps = 0; !e && (node = wh_lx_ptr(x, node)) != head; steps++) {
+		/* An unreadable node is not handed out: its neighbour may be, its members are not. */
+		if (steps >= WH_LIMIT_LIST_STEPS || !wh_read_word(x->r, node, &next)) {
+			wh_diag_add(x->t->ctx->diags, WH_DIAG_WARN, id, node,
+				    "the list at 0x%llx breaks off after %zu entries",
+				    (unsigned long long)head, steps);
+			break;
+		}
+		e = wh_map_set(&seen, node, 1, &fresh);
+		if (!e && !fresh) {
+			wh_diag_add(x->t->ctx->diags, WH_DIAG_WARN, id, node,
+				    "the list at 0x%llx runs in a circle after %zu entries",
+				    (unsigned long long)head, steps);
+			break;
+		}
+		if (!e)
+			e = fn(arg, node);
+		node = next;
+	}
+	wh_map_fini(&seen);
+	return e;
+}
+
+struct wh_err *wh_lx_root(struct wh_lx *x, uint16_t kind, uint64_t from, uint64_t end)
+{
+	while (from < end) {
+		uint64_t pa, n = x->page_bytes - (from & (x->page_bytes - 1));
+
+		if (n > end - from)
+			n = end - from;
+		if (wh_virt_to_phys(x->r, from, &pa, NULL) == WH_MEM_PRESENT)
+			WH_TRY(wh_plan_add_root(&x->t->plan, kind, WH_PHYS, pa, from, n));
+		from += n;
+	}
+	return NULL;
+}
+
+void wh_lx_clock_open(struct wh_lx *x)
+{
+	uint64_t hz;
+
+	/* tick_nsec is NSEC_PER_SEC / HZ, a variable since 2.6 (kernel/time/ntp.c). */
+	if (wh_lx_var(x, "tick_nsec", &x->tick_ns) && x->tick_ns >= 100000 &&
+	    x->tick_ns <= 100000000)
+		hz = (1000000000 + x->tick_ns / 2) / x->tick_ns;
+	else
+		x->tick_ns = hz = 0;
+	if (!wh_lx_var(x, "jiffies_64", &x->jiffies) && !wh_lx_var(x, "jiffies", &x->jiffies))
+		x->jiffies = 0;
+	/* INITIAL_JIFFIES: (unsigned int)(-300 * HZ), include/linux/jiffies.h. */
+	x->jiffies0 = (uint32_t)(0u - 300u * (uint32_t)hz);
+	if (x->tick_ns && x->jiffies > x->jiffies0) {
+		x->tick_ns = 1000000000 / hz;
+		x->t->dump_time_ns = (x->jiffies - x->jiffies0) * x->tick_ns;
+	}
+}

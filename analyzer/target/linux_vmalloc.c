@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vmalloc areas.  Only areas on the busy lists count: freed ones wait in lazy lists and pools, and their
+ * vmap_area objects keep stale members.
+ *
+ *	before 6.9	vmap_area_list ─► vmap_area.list
+ *	since 6.9	vmap_nodes[nr_vmap_nodes].busy.head ─► vmap_area.list
+ *
+ * An area that holds memory (VM_ALLOC, VM_MAP) is one row at its address, and its frames are named by that
+ * address.  vm_struct.addr and vmap_area.va_start are book-keeping and do not hold it (kmemleak counts two
+ * references for the same reason).  Stacks, modules and per-CPU chunks are areas as well, but are judged
+ * by their own rules.
+ */
+#include "analyzer/target/linux.h"
+
+#include <string.h>
+
+#include "analyzer/base/limits.h"
+
+enum { VM_IOREMAP = 1, VM_ALLOC = 2, VM_MAP = 4, VM_NO_GUARD = 0x40 }; /* include/linux/vmalloc.h */
+
+struct va_layout {
+	struct wh_field va_start, va_end, list, vm;
+	struct wh_field addr, size, flags, caller, pages;
+};
+static const struct wh_want wants[] = {
+	WH_WANT(struct va_layout, va_start, "vmap_area", "va_start"),
+	WH_WANT(struct va_layout, va_end, "vmap_area", "va_end"),
+	WH_WANT(struct va_layout, list, "vmap_area", "list"),
+	WH_WANT(struct va_layout, vm, "vmap_area", "vm"),
+	WH_WANT(struct va_layout, addr, "vm_struct", "addr"),
+	WH_WANT(struct va_layout, size, "vm_struct", "size"),
+	WH_WANT(struct va_layout, flags, "vm_struct", "flags"),
+	WH_WANT_OPT(struct va_layout, caller, "vm_struct", "caller"),
+	WH_WANT_OPT(struct va_layout, pages, "vm_struct", "pages"),
+};
+
+struct va_walk {
+	struct wh_lx *x;
+	struct va_layout l;
+};
+
+/* Words of the area's book-keeping that name it without holding it. */
+static struct wh_err *mask_names(struct va_walk *w, uint64_t va, uint64_t vm)
+{
+	struct wh_plan *p = &w->x->t->plan;
+	uint64_t word = w->x->abi.word;
+
+	WH_TRY(wh_plan_add_mask(p, va + w->l.va_start.offset, va + w->l.va_start.offset + word));
+	WH_TRY(wh_plan_add_mask(p, va + w->l.va_end.offset, va + w->l.va_end.offset + word));
+	return vm ? wh_plan_add_mask(p, vm + w->l.addr.offset, vm + w->l.addr.offset + word) : NULL;
+}
+
+static struct wh_err *area_read(void *arg, uint64_t node)
+{
+	struct va_walk *w = arg;
+	struct wh_lx *x = w->x;
+	uint64_t va = node - w->l.list.offset, addr, size;
+	struct wh_lx_vmarea a = {.va = va, .use = WH_LXV_OTHER};
+
+	if (!wh_lx_field(x, va, &w->l.va_start, &a.start) ||
+	    !wh_lx_field(x, va, &w->l.va_end, &a.end) || a.end <= a.start ||
+	    a.start < x->ks->kernel_min || (a.start & (x->page_bytes - 1)))
+		return NULL;
+	/* vm shares its word with a number while the area is free; busy areas of vm_map_ram have 0. */
+	if (wh_lx_field(x, va, &w->l.vm, &a.vm) && a.vm >= x->ks->kernel_min && !(a.vm & 7) &&
+	    wh_lx_field(x, a.vm, &w->l.addr, &addr) && wh_lx_ptr(x, addr) == a.start &&
+	    wh_lx_field(x, a.vm, &w->l.size, &size) &&
+	    wh_lx_field(x, a.vm, &w->l.flags, &a.flags)) {
+		if (!(a.flags & VM_NO_GUARD) && size > x->page_bytes)
+			size -= x->page_bytes;
+		if (size && size <= a.end - a.start)
+			a.end = a.start + size;
+		(void)wh_lx_field(x, a.vm, &w->l.caller, &a.caller);
+		a.use = a.flags & VM_IOREMAP		? WH_LXV_IO
+			: a.flags & (VM_ALLOC | VM_MAP) ? WH_LXV_NODE
+							: WH_LXV_OTHER;
+	} else {
+		a.vm = 0;
+	}
+	WH_TRY(mask_names(w, va, a.vm));
+	return WH_VEC_PUSH(&x->areas, a);
+}
+
+static struct wh_err *nodes_walk(struct va_walk *w)
+{
+	struct wh_lx *x = w->x;
+	uint64_t nodes, off, size, sym, n = 1;
+
+	if (!wh_lx_var(x, "vmap_nodes", &nodes) || !nodes ||
+	    !wh_types_sizeof(x->names->types, "vmap_node", &size) ||
+	    !wh_lx_offset(x, "vmap_node", "busy.head", &off))
+		return NULL;
+	if (wh_lx_symbol(x, "nr_vmap_nodes", &sym))
+		(void)wh_read_u32(x->r, sym, (uint32_t *)&n);
+	for (uint64_t i = 0; i < (uint32_t)n && i < 4096; i++)
+		WH_TRY(wh_lx_list(x, wh_lx_ptr(x, nodes) + i * size + off, "vmap-area-list",
+				  area_read, w));
+	return NULL;
+}
+
+static int area_cmp(const void *pa, const void *pb)
+{
+	const struct wh_lx_vmarea *a = pa, *b = pb;
+
+	return a->start < b->start ? -1 : a->start > b->start;
+}
+
+/* Areas with a purpose of their own; tasks have marked their stacks' callers meanwhile. */
+static void area_use(struct wh_lx *x, struct wh_lx_vmarea *a)
+{
+	struct wh_sym sym;
+	uint64_t off;
+
+	for (size_t i = 0; i < x->names->n_modules; i++)
+		for (uint32_t k = 0; k < x->names->modules[i].n_ranges; k++) {
+			uint64_t at = x->names->modules[i].ranges[k].start;
+
+			if (x->names->modules[i].ranges[k].size && at >= a->start && at < a->end)
+				a->use = WH_LXV_MODULE;
+		}
+	for (size_t i = 0; i < x->chunks.n; i++)
+		for (size_t c = 0; c < x->cpus.n; c++) {
+			uint64_t at = x->chunks.v[i].base + (x->cpus.v[c].base - x->pcpu_base);
+
+			if (at >= a->start && at < a->end)
+				a->use = WH_LXV_PERCPU;
+		}
+	/* Chunks that could not be decoded: their memory holds. */
+	if (a->use == WH_LXV_NODE && a->caller &&
+	    wh_symtab_find_addr(x->names->syms, a->caller, &sym, &off) &&
+	    !strcmp(sym.name, "pcpu_get_vm_areas"))
+		a->use = WH_LXV_PERCPU;
+}
+
+struct wh_err *wh_lx_vmalloc_build(struct wh_lx *x)
+{
+	struct va_walk w = {.x = x};
+	uint64_t head;
+	struct wh_err *e =
+		wh_layout_resolve(x->names->types, wants, sizeof(wants) / sizeof(wants[0]), &w.l);
+
+	if (e) {
+		wh_diag_add_err(x->t->ctx->diags, WH_DIAG_WARN, "vmalloc-layout", e);
+		return NULL;
+	}
+	if (wh_lx_symbol(x, "vmap_area_list", &head) ||
+	    (x->ks->vmcoreinfo && wh_vmcoreinfo_symbol(x->ks->vmcoreinfo, "vmap_area_list", &head)))
+		WH_TRY(wh_lx_list(x, head, "vmap-area-list", area_read, &w));
+	WH_TRY(nodes_walk(&w));
+	if (x->areas.n)
+		qsort(x->areas.v, x->areas.n, sizeof(*x->areas.v), area_cmp);
+	for (size_t i = 0; i < x->areas.n; i++)
+		area_use(x, &x->areas.v[i]);
+	return NULL;
+}
+
+const struct wh_lx_vmarea *wh_lx_vmalloc_find(const struct wh_lx *x, uint64_t va)
+{
+	size_t lo = 0, hi = x->areas.n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (x->areas.v[mid].start <= va)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo && va < x->areas.v[lo - 1].end ? &x->areas.v[lo - 1] : NULL;
+}
+
+/* ---- labels ---- */
+
+struct label_arg {
+	struct wh_lx *x;
+	uint8_t cls;
+	bool node;
+	int root; /* kind, -1 none */
+};
+
+static struct wh_err *label_piece(void *arg, uint64_t va, uint64_t pa, uint64_t len)
+{
+	struct label_arg *a = arg;
+	struct wh_lx *x = a->x;
+
+	for (uint64_t off = 0; off < len; off += x->page_bytes) {
+		uint64_t pfn = (pa + off) >> x->ks->page_shift;
+		uint8_t c = wh_lx_page_get(x, pfn) & WH_LXP_MASK;
+
+		/* A page is named once: what another view owns (per-CPU, image, slab) stays. */
+		if (c != WH_LXP_KERNEL && c != WH_LXP_RESERVED && c != WH_LXP_LARGE)
+			continue;
+		wh_lx_page_set(x, pfn, a->cls);
+		if (a->node)
+			WH_TRY(wh_plan_add_node(&x->t->plan, WH_PHYS, pa + off, va + off,
+						x->page_bytes));
+		if (a->root >= 0)
+			WH_TRY(wh_plan_add_root(&x->t->plan, (uint16_t)a->root, WH_PHYS, pa + off,
+						va + off, x->page_bytes));
+	}
+	return NULL;
+}
+
+struct wh_err *wh_lx_vmalloc_label(struct wh_lx *x)
+{
+	for (size_t i = 0; i < x->areas.n; i++) {
+		const struct wh_lx_vmarea *v = &x->areas.v[i];
+		struct label_arg a = {.x = x, .cls = WH_LXP_VMALLOC, .root = -1};
+
+		if (v->use == WH_LXV_IO || v->use == WH_LXV_OTHER)
+			continue;
+		if (v->use == WH_LXV_STACK || v->use == WH_LXV_DEAD_STACK)
+			a.cls = WH_LXP_STACK;
+		a.node = v->use == WH_LXV_NODE;
+		if (v->use == WH_LXV_PERCPU && !x->chunks.n)
+			a.root = x->kind_percpu;
+		WH_TRY(wh_kspace_each_mapping(x->ks, x->r, v->start, v->end, label_piece, &a));
+		if (a.node)
+			WH_TRY(wh_buftab_add(x->t->buftab, x->cls_vmalloc, v->start,
+					     v->end - v->start, WH_BUF_ALLOCATED));
+	}
+	return NULL;
+}
