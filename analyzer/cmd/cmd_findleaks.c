@@ -25,7 +25,8 @@ const struct wh_command wh_cmd_findleaks = {
 		"the contents point at.\n\n"
 		"A leak is definite (nothing refers to it and it hangs from no other leak), indirect "
 		"(only leaked objects refer to it), possible (processes only: just pointers into its "
-		"middle), unknown (what could refer to it is not in the dump) or suppressed.\n\n"
+		"middle; counted, but neither listed nor called a leak unless "
+		"--show-leak-kinds asks for them, since many sound programs hold blocks so), unknown (what could refer to it is not in the dump) or suppressed.\n\n"
 		"JSON lists every such object, not only the groups. The first line of the text is the "
 		"verdict, the last one the totals. Finding leaks is no failure: without --fail-on the "
 		"exit code is 0; weephole check is the gate for CI.",

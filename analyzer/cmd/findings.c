@@ -39,6 +39,9 @@ struct wh_err *wh_findings_build(struct wh_run *run, struct wh_findings *ret)
 	struct wh_leaks_opts opts = {.suppressions = &ret->suppressions};
 
 	options(cli, &opts);
+	opts.with_possible =
+		(cli->show_kinds.given && cli->show_kinds.value >> WH_LEAK_POSSIBLE & 1) ||
+		(cli->fail_on.given && cli->fail_on.value >> WH_LEAK_POSSIBLE & 1);
 	WH_TRY(read_suppressions(cli, &ret->suppressions));
 	WH_TRY(wh_run_target(run, true));
 	WH_TRY(wh_leaks_build(run->target, &opts, &ret->leaks));

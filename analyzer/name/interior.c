@@ -2,14 +2,13 @@
 /* interior: see interior.h.  Each check reads at most a few words of the block and of a vtable. */
 #include "analyzer/name/interior.h"
 
-static const char *const names[WH_INTERIOR_COUNT] = {
-	"none", "tagged", "stdstring", "length64", "newarray", "multipleinheritance",
+const char *const wh_interior_names[16] = {
+	[WH_INTERIOR_TAGGED] = "tagged",
+	[WH_INTERIOR_STDSTRING] = "stdstring",
+	[WH_INTERIOR_LENGTH64] = "length64",
+	[WH_INTERIOR_NEWARRAY] = "newarray",
+	[WH_INTERIOR_MULTIPLE] = "multipleinheritance",
 };
-
-const char *wh_interior_name(unsigned int i)
-{
-	return i < WH_INTERIOR_COUNT ? names[i] : "unknown";
-}
 
 /* Could @need bytes be what was asked for of a block with @room? */
 static bool fills(uint64_t need, uint64_t room, unsigned int w)

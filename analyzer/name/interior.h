@@ -22,7 +22,7 @@ enum wh_interior {
 /** For wh_mark_opts.interior_ok; @arg is a const struct wh_process.  Thread-safe (own reader @r). */
 unsigned int wh_interior_check(const void *arg, struct wh_reader *r, uint32_t row, uint64_t addr,
 			       uint64_t size, uint64_t off);
-/** "tagged", "stdstring", "length64", "newarray", "multipleinheritance": also JSON keys. */
-const char *wh_interior_name(unsigned int i);
+/** "tagged", "stdstring", "length64", "newarray", "multipleinheritance": also JSON; 16 entries. */
+extern const char *const wh_interior_names[16];
 
 #endif

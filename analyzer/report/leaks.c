@@ -236,12 +236,15 @@ static struct wh_err *join_all(struct builder *b, kind_vec *best)
 	size_t n;
 	const uint32_t *rows = wh_marks_leaks(b->l->marks, &n);
 
-	WH_TRY(WH_VEC_RESERVE(&b->l->leaks, n));
 	for (size_t i = 0; i < n; i++) {
 		enum wh_leak_kind kind;
 
 		if (!kind_of(wh_marks_verdict(b->l->marks, rows[i]), &kind))
 			continue;
+		if (kind == WH_LEAK_POSSIBLE && !b->opts->with_possible) {
+			wh_tally_add(&b->l->interior, 1, wh_buftab_size(b->t->buftab, rows[i]));
+			continue;
+		}
 		if (b->scratch.used > SCRATCH_MAX)
 			wh_arena_fini(&b->scratch);
 		if (i % 1024 == 0) {

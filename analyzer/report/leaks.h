@@ -79,6 +79,11 @@ struct wh_leaks_opts {
 	enum wh_group_by group_by;
 	enum wh_sort_by sort;
 	struct wh_suppressions *suppressions; /**< use counts are written; NULL none */
+	/**
+	 * Blocks that only interior pointers hold are listed and count as leaks.  Off by default: many sound
+	 * programs hold blocks that way, and something does refer to them.
+	 */
+	bool with_possible;
 };
 
 struct wh_leaks {
@@ -86,6 +91,7 @@ struct wh_leaks {
 	WH_VEC(struct wh_leak) leaks;	     /**< by address */
 	struct wh_tally kinds[WH_LEAK_KIND_COUNT];
 	struct wh_tally all;
+	struct wh_tally interior;  /**< possibly lost, not listed (without with_possible) */
 	struct wh_tally allocated; /**< buffers that were judged, and their bytes */
 	const struct wh_marks *marks;
 	struct wh_arena mem;

@@ -11,7 +11,7 @@ const char *wh_leaks_outcome(const struct wh_leaks *l, bool incomplete)
 {
 	if (l->all.count > l->kinds[WH_LEAK_SUPPRESSED].count)
 		return "findings";
-	return incomplete ? "incomplete" : "clean";
+	return incomplete || !l->allocated.count ? "incomplete" : "clean";
 }
 
 static void put_objects(struct wh_strbuf *sb, const struct wh_tally *t)
@@ -62,6 +62,8 @@ void wh_leaks_verdict(struct wh_strbuf *sb, const struct wh_leaks_view *v)
 		wh_strbuf_puts(sb, "No leak is certain: what could refer to ");
 		put_objects(sb, unknown);
 		wh_strbuf_puts(sb, " is not in the dump.");
+	} else if (v->target->unjudged) {
+		wh_strbuf_printf(sb, "Nothing was judged: %s.", v->target->unjudged);
 	} else {
 		wh_strbuf_puts(sb, "No leaks: something refers to each of ");
 		put_objects(sb, &l->allocated);
@@ -92,6 +94,10 @@ void wh_leaks_summary(struct wh_strbuf *sb, const struct wh_leaks *l)
 	wh_strbuf_printf(sb, ", in %zu group%s, of ", l->groups.n, l->groups.n == 1 ? "" : "s");
 	put_objects(sb, &l->allocated);
 	wh_strbuf_puts(sb, " allocated");
+	if (l->interior.count) {
+		wh_strbuf_puts(sb, "; only interior pointers hold ");
+		put_objects(sb, &l->interior);
+	}
 }
 
 void wh_leaks_emit_verdict(struct wh_emit *e, const struct wh_leaks_view *v)
@@ -463,6 +469,30 @@ static void emit_missing(struct wh_emit *e, const struct wh_leaks_view *v)
 	wh_emit_end(e);
 }
 
+/* Interior pointers that count as pointers to the start, by idiom. */
+static void emit_heuristics(struct wh_emit *e, const struct wh_leaks_view *v)
+{
+	static const struct wh_column cols[] = {
+		{"heuristic", "interior pointers accepted as", false},
+		{"objects", "objects", true},
+	};
+	const struct wh_mark_counts *c = wh_marks_counts(v->leaks->marks);
+	const char *const *names = v->target->mark_opts.interior_names;
+	bool any = false;
+
+	for (int i = 1; names && i < 16; i++)
+		any |= c->heuristics[i] > 0;
+	wh_emit_table(e, "heuristics", any ? "" : NULL, cols, 2);
+	for (int i = 1; names && i < 16; i++) {
+		if (!names[i] || !c->heuristics[i])
+			continue;
+		wh_emit_row(e);
+		wh_emit_cell_str(e, names[i]);
+		wh_emit_cell_u64(e, c->heuristics[i]);
+	}
+	wh_emit_end(e);
+}
+
 static void emit_coverage(struct wh_emit *e, const struct wh_leaks_view *v)
 {
 	const struct wh_mark_counts *c = wh_marks_counts(v->leaks->marks);
@@ -481,6 +511,7 @@ static void emit_coverage(struct wh_emit *e, const struct wh_leaks_view *v)
 			wh_emit_u64(e, NULL, wh_mem_state_name((enum wh_mem_state)s),
 				    c->bytes_absent[s], WH_UNIT_BYTES);
 	emit_missing(e, v);
+	emit_heuristics(e, v);
 	wh_emit_end(e);
 }
 
@@ -492,6 +523,7 @@ void wh_leaks_emit_totals(struct wh_emit *e, const struct wh_leaks_view *v)
 	emit_tally(e, "all", &l->all);
 	for (int k = 0; k < WH_LEAK_KIND_COUNT; k++)
 		emit_tally(e, wh_leak_kind_name((enum wh_leak_kind)k), &l->kinds[k]);
+	emit_tally(e, "interior_only", &l->interior);
 	emit_tally(e, "allocated", &l->allocated);
 	wh_emit_u64(e, "groups", NULL, l->groups.n, WH_UNIT_NONE);
 	wh_emit_end(e);

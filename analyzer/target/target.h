@@ -149,6 +149,7 @@ struct wh_target {
 	struct wh_reader *reader;      /**< of the main thread; owned by target.c */
 	struct wh_mark_opts mark_opts; /**< the target's marking rules */
 	bool recorded;		       /**< some allocation stacks were recorded */
+	const char *unjudged; /**< why nothing at all could be judged; NULL when something was */
 	const char
 		*record_advice; /**< how to boot/run next time so that they are; NULL if recorded */
 	uint64_t dump_time_ns;	/**< since boot, on the clock of the records; 0 unknown */

@@ -48,6 +48,7 @@ static struct wh_err *open_user(struct wh_user *u)
 	t->mark_opts.start_pointers = true;
 	t->mark_opts.interior_ok = wh_interior_check;
 	t->mark_opts.interior_arg = u->p;
+	t->mark_opts.interior_names = wh_interior_names;
 	if (t->dump->arch)
 		t->plan.tag_clear = t->dump->arch->user_tag_mask;
 	return wh_heaps_detect(u->p, &u->heaps);
@@ -73,6 +74,17 @@ static struct wh_err *user_open(struct wh_target *t)
 
 /* ---- build, correct ---- */
 
+static const char *unjudged(const struct wh_user *u)
+{
+	char text[200];
+
+	if (!u->heaps.n)
+		return "no heap of an allocator that weephole knows was found in this process";
+	snprintf(text, sizeof(text), "this process uses %s, whose heap weephole does not rebuild",
+		 u->heaps.v[0].finding.version);
+	return wh_arena_strdup(&u->p->strings, text);
+}
+
 static struct wh_err *user_build(struct wh_target *t)
 {
 	struct wh_user *u = t->priv;
@@ -86,6 +98,8 @@ static struct wh_err *user_build(struct wh_target *t)
 		WH_TRY(h->ops->build(h->priv));
 		any = true;
 	}
+	if (!any)
+		t->unjudged = unjudged(u);
 	if (!any)
 		wh_diag_add(
 			t->ctx->diags, WH_DIAG_ERROR, "no-heap", 0,
