@@ -399,7 +399,7 @@ struct wh_err *wh_kmodules_read(struct wh_reader *r, const struct wh_types *type
 		return e;
 	}
 	if (w.mods.n)
-		qsort(w.mods.v, w.mods.n, sizeof(*w.mods.v), module_cmp);
+		wh_sort(w.mods.v, w.mods.n, sizeof(*w.mods.v), module_cmp);
 	*ret = w.mods.v;
 	*ret_n = w.mods.n;
 	return NULL;

@@ -241,7 +241,7 @@ static struct wh_err *freeze_sort(struct wh_symtab *t)
 		if (!tail)
 			return &wh_err_nomem;
 		memcpy(tail, v + head, n_tail * sizeof(*tail));
-		qsort(tail, n_tail, sizeof(*tail), rec_cmp);
+		wh_sort(tail, n_tail, sizeof(*tail), rec_cmp);
 		for (i = head, k = n_tail, o = n; k;) {
 			if (i && rec_cmp(&v[i - 1], &tail[k - 1]) > 0)
 				v[--o] = v[--i];
@@ -251,7 +251,7 @@ static struct wh_err *freeze_sort(struct wh_symtab *t)
 		free(tail);
 	}
 	if (t->recs.n > n)
-		qsort(v + n, t->recs.n - n, sizeof(*v), rec_cmp);
+		wh_sort(v + n, t->recs.n - n, sizeof(*v), rec_cmp);
 	return NULL;
 }
 
@@ -324,7 +324,7 @@ struct wh_err *wh_symtab_freeze(struct wh_symtab *t)
 	if (t->frozen)
 		return NULL;
 	if (t->ranges.n)
-		qsort(t->ranges.v, t->ranges.n, sizeof(*t->ranges.v), range_cmp);
+		wh_sort(t->ranges.v, t->ranges.n, sizeof(*t->ranges.v), range_cmp);
 	WH_TRY(freeze_partition(t));
 	WH_TRY(freeze_sort(t));
 	freeze_sizes(t);

@@ -205,7 +205,7 @@ static void join_ranges(wh_ksyms_ranges *r)
 
 	if (r->n < 2)
 		return;
-	qsort(r->v, r->n, sizeof(*r->v), range_cmp);
+	wh_sort(r->v, r->n, sizeof(*r->v), range_cmp);
 	for (size_t i = 1; i < r->n; i++) {
 		if (r->v[i].start <= r->v[out].end) {
 			if (r->v[i].end > r->v[out].end)

@@ -333,7 +333,7 @@ struct wh_err *wh_ctf_freeze(struct wh_ctf *c)
 		WH_TRY(ctf_index_names(c, i));
 	}
 	if (c->names.n)
-		qsort(c->names.v, c->names.n, sizeof(*c->names.v), name_cmp);
+		wh_sort(c->names.v, c->names.n, sizeof(*c->names.v), name_cmp);
 	return NULL;
 }
 

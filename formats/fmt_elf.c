@@ -221,7 +221,7 @@ static void make_disjoint(struct ranges *rs)
 {
 	size_t out = 0;
 
-	qsort(rs->r.v, rs->r.n, sizeof(*rs->r.v), cmp_range);
+	wh_sort(rs->r.v, rs->r.n, sizeof(*rs->r.v), cmp_range);
 	for (size_t i = 0; i < rs->r.n; i++) {
 		struct range r = rs->r.v[i];
 		struct range *last = out ? &rs->r.v[out - 1] : NULL;

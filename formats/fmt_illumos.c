@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "analyzer/base/vec.h"
 #include "formats/illumos.h"
 
 #include <stdlib.h>
@@ -148,7 +149,7 @@ static struct wh_err *pfn_sort(struct wh_illumos *il)
 	}
 	for (uint64_t i = 0; i < il->n_pages; i++)
 		v[i] = (struct by_pfn){il->pfns[i], (uint32_t)i};
-	qsort(v, (size_t)il->n_pages, sizeof(*v), by_pfn_cmp);
+	wh_sort(v, (size_t)il->n_pages, sizeof(*v), by_pfn_cmp);
 	for (uint64_t i = 0; i < il->n_pages; i++)
 		il->order[i] = v[i].index;
 	free(v);

@@ -324,7 +324,7 @@ static struct wh_err *order_parts(struct wh_dump *d, struct kdump *k)
 {
 	uint64_t at = 0;
 
-	qsort(k->parts, k->n_parts, sizeof(*k->parts), cmp_part);
+	wh_sort(k->parts, k->n_parts, sizeof(*k->parts), cmp_part);
 	for (size_t i = 0; i < k->n_parts; i++) {
 		struct part *p = &k->parts[i];
 

@@ -206,7 +206,7 @@ struct wh_err *wh_illumos_load_map(struct wh_dump *d, struct wh_illumos *il)
 		return e;
 	}
 	if (l.out.n)
-		qsort(l.out.v, l.out.n, sizeof(*l.out.v), xlat_cmp);
+		wh_sort(l.out.v, l.out.n, sizeof(*l.out.v), xlat_cmp);
 	il->spaces = l.space_list.v;
 	il->n_spaces = l.space_list.n;
 	il->xlats = l.out.v;

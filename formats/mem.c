@@ -130,7 +130,7 @@ struct wh_err *wh_mem_add_file(struct wh_mem *m, uint64_t va, uint64_t len, stru
 		wh_stream_close(s);
 		return e;
 	}
-	qsort(m->files.v, m->files.n, sizeof(*m->files.v), cmp_overlay);
+	wh_sort(m->files.v, m->files.n, sizeof(*m->files.v), cmp_overlay);
 	return NULL;
 }
 

@@ -203,7 +203,7 @@ static struct wh_err *build(struct wh_ctx *ctx, struct wh_flat *f, const struct 
 	struct wh_err *e = list_records(ctx, in, &recs, &out->truncated);
 
 	if (!e) {
-		qsort(recs.v.v, recs.v.n, sizeof(*recs.v.v), cmp_off);
+		wh_sort(recs.v.v, recs.v.n, sizeof(*recs.v.v), cmp_off);
 		e = sweep(f, &recs, &q);
 	}
 	if (!e && !f->pieces.n)

@@ -49,7 +49,7 @@ static struct wh_err *split(struct wh_vmcoreinfo *v)
 		*eq = 0;
 		WH_TRY(WH_VEC_PUSH(&v->lines, (struct line){s, eq + 1}));
 	}
-	qsort(v->lines.v, v->lines.n, sizeof(*v->lines.v), cmp_line);
+	wh_sort(v->lines.v, v->lines.n, sizeof(*v->lines.v), cmp_line);
 	return NULL;
 }
 

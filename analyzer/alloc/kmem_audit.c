@@ -157,6 +157,6 @@ struct wh_err *wh_kmem_log_list(struct wh_kmem *k, const struct wh_kmem_log *log
 		ret->v[i].cpu = log_cpu(start, end, n, ret->v[i].addr);
 	free(start);
 	if (!e && ret->n)
-		qsort(ret->v, ret->n, sizeof(*ret->v), entry_cmp);
+		wh_sort(ret->v, ret->n, sizeof(*ret->v), entry_cmp);
 	return e;
 }

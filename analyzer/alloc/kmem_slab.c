@@ -171,7 +171,7 @@ struct wh_err *wh_kmem_list_slabs(struct wh_kmem *k, struct wh_kmem_cache *c, wh
 	}
 	wh_map_fini(&l.seen);
 	if (ret->n)
-		qsort(ret->v, ret->n, sizeof(*ret->v), u64_cmp);
+		wh_sort(ret->v, ret->n, sizeof(*ret->v), u64_cmp);
 	c->slabs = ret->n;
 	return e;
 }
@@ -359,7 +359,7 @@ struct wh_err *wh_kmem_walk_free(struct wh_kmem *k, struct wh_kmem_cache *c)
 	WH_VEC_FINI(&slabs);
 	c->slab_frees = c->free.n;
 	if (c->free.n)
-		qsort(c->free.v, c->free.n, sizeof(*c->free.v), buf_cmp);
+		wh_sort(c->free.v, c->free.n, sizeof(*c->free.v), buf_cmp);
 	return e;
 }
 

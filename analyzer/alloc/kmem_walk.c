@@ -132,7 +132,7 @@ struct wh_err *wh_kmem_walk_magazines(struct wh_kmem *k, struct wh_kmem_cache *c
 	if (c->mags.n) {
 		size_t out = 0;
 
-		qsort(c->mags.v, c->mags.n, sizeof(*c->mags.v), u64_cmp);
+		wh_sort(c->mags.v, c->mags.n, sizeof(*c->mags.v), u64_cmp);
 		for (size_t i = 1; i < c->mags.n; i++)
 			if (c->mags.v[i] != c->mags.v[out])
 				c->mags.v[++out] = c->mags.v[i];
@@ -263,7 +263,7 @@ static struct wh_err *hash_levels(struct hash_walk *w)
 		w->next.v = v;
 		w->next.n = 0;
 		w->next.cap = cap;
-		qsort(w->now.v, w->now.n, sizeof(*w->now.v), link_cmp);
+		wh_sort(w->now.v, w->now.n, sizeof(*w->now.v), link_cmp);
 		for (size_t i = 0; i < w->now.n; i++) {
 			bool fresh = true;
 
@@ -297,7 +297,7 @@ void wh_kmem_sort_bufs(struct wh_kmem_cache *c)
 
 	if (c->bufs.n < 2)
 		return;
-	qsort(c->bufs.v, c->bufs.n, sizeof(*c->bufs.v), buf_cmp);
+	wh_sort(c->bufs.v, c->bufs.n, sizeof(*c->bufs.v), buf_cmp);
 	for (size_t i = 1; i < c->bufs.n; i++)
 		if (c->bufs.v[i].addr != c->bufs.v[out].addr)
 			c->bufs.v[++out] = c->bufs.v[i];

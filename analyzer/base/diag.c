@@ -114,7 +114,7 @@ static int diag_cmp(const void *pa, const void *pb)
 const struct wh_diag *wh_diags_list(struct wh_diags *d, size_t *ret_n)
 {
 	if (d->list.n)
-		qsort(d->list.v, d->list.n, sizeof(*d->list.v), diag_cmp);
+		wh_sort(d->list.v, d->list.n, sizeof(*d->list.v), diag_cmp);
 	*ret_n = d->list.n;
 	return d->list.v;
 }

@@ -51,6 +51,13 @@ static inline void *wh_calloc(size_t n, size_t elem)
 	return calloc(n ? n : 1, elem);
 }
 
+/** qsort that accepts an empty array (whose pointer may be NULL). */
+static inline void wh_sort(void *v, size_t n, size_t elem, int (*cmp)(const void *, const void *))
+{
+	if (n > 1)
+		qsort(v, n, elem, cmp);
+}
+
 static inline void wh_free_ptr(void *p)
 {
 	free(*(void **)p);

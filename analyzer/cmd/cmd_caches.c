@@ -92,7 +92,7 @@ static struct wh_err *caches(struct wh_run *run)
 	e = run->target->ops->caches(run->target, &mem, &v);
 	if (!e) {
 		if (v.n)
-			qsort(v.v, v.n, sizeof(*v.v), by_bytes);
+			wh_sort(v.v, v.n, sizeof(*v.v), by_bytes);
 		wh_emit_u64(run->emit, "schema", NULL, 1, WH_UNIT_NONE);
 		wh_run_emit_dump(run);
 		emit(run->emit, &v);

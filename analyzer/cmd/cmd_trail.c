@@ -66,7 +66,7 @@ static struct wh_err *one(struct wh_run *run, uint64_t addr, struct wh_arena *me
 	if (!e) {
 		for (size_t i = 0; i < v.n; i++)
 			order[i] = &v.v[i];
-		qsort(order, v.n, sizeof(*order), by_time);
+		wh_sort(order, v.n, sizeof(*order), by_time);
 		wh_emit_object(run->emit, NULL, "");
 		wh_emit_hex(run->emit, "address", NULL, addr);
 		wh_emit_line(run->emit, WH_STYLE_BOLD, "0x%016llx: %zu events%s",

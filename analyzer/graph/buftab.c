@@ -86,7 +86,7 @@ static struct wh_err *columns_reserve(struct wh_buftab *t, size_t need)
 	cap = t->cap;
 	WH_TRY(wh_vec_reserve_raw(&t->delta, &cap, need, sizeof(*t->delta)));
 	t->cap = need;
-	return NULL;
+	return t->size && t->cls && t->state && t->delta ? NULL : &wh_err_nomem;
 }
 
 static struct wh_err *row_append(struct wh_buftab *t, uint16_t cls, uint64_t addr, uint64_t size,
@@ -296,7 +296,7 @@ static struct wh_err *rebuild_sorted(struct wh_buftab *t)
 	size_t n;
 
 	WH_TRY(widen(t, &w));
-	qsort(w, t->n, sizeof(*w), wide_cmp);
+	wh_sort(w, t->n, sizeof(*w), wide_cmp);
 	n = settle(t, w);
 	t->n = t->large.n = t->segments.n = 0;
 	for (size_t i = 0; i < n; i++)
@@ -508,7 +508,7 @@ struct wh_err *wh_buftab_freeze(struct wh_buftab *t)
 {
 	if (t->frozen)
 		return NULL;
-	qsort(t->segments.v, t->segments.n, sizeof(*t->segments.v), segment_cmp);
+	wh_sort(t->segments.v, t->segments.n, sizeof(*t->segments.v), segment_cmp);
 	if (!segments_disjoint(t) || !rows_disjoint(t))
 		WH_TRY(rebuild_sorted(t));
 	else if (!segments_in_order(t))

@@ -47,7 +47,7 @@ static struct wh_err *root_hits_merge(struct wh_marks *m)
 			WH_TRY(WH_VEC_PUSH(&m->root_hits, m->workers[i].root_hits.v[k]));
 	if (!m->root_hits.n)
 		return NULL;
-	qsort(m->root_hits.v, m->root_hits.n, sizeof(*m->root_hits.v), root_hit_cmp);
+	wh_sort(m->root_hits.v, m->root_hits.n, sizeof(*m->root_hits.v), root_hit_cmp);
 	for (size_t i = 1; i < m->root_hits.n; i++)
 		if (m->root_hits.v[i].row != m->root_hits.v[out].row)
 			m->root_hits.v[++out] = m->root_hits.v[i];
@@ -93,7 +93,7 @@ static struct wh_err *row_expand(struct bfs *b, uint32_t row)
 static struct wh_err *walk(struct bfs *b)
 {
 	while (b->now.n) {
-		qsort(b->now.v, b->now.n, sizeof(*b->now.v), u32_cmp);
+		wh_sort(b->now.v, b->now.n, sizeof(*b->now.v), u32_cmp);
 		b->next.n = 0;
 		for (size_t i = 0; i < b->now.n; i++)
 			WH_TRY(row_expand(b, b->now.v[i]));

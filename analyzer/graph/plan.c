@@ -25,6 +25,8 @@ static struct wh_err *plan_add_range(struct wh_plan_range **v, size_t *n, size_t
 	}
 	if (*n == *cap)
 		WH_TRY(wh_vec_reserve_raw(v, cap, *n + 1, sizeof(**v)));
+	if (!*v)
+		return &wh_err_nomem;
 	(*v)[(*n)++] = *r;
 	return NULL;
 }
@@ -138,7 +140,7 @@ static void aliases_freeze(struct wh_plan *p)
 	p->n_envelopes = 0;
 	if (!p->aliases.n)
 		return;
-	qsort(p->aliases.v, p->aliases.n, sizeof(*p->aliases.v), alias_cmp);
+	wh_sort(p->aliases.v, p->aliases.n, sizeof(*p->aliases.v), alias_cmp);
 	for (; n < WH_PLAN_ENVELOPES; n++) { /* cuts[k]: index of the first alias of envelope k */
 		uint64_t widest = 1u << 20;
 		size_t at = 0, k;
@@ -176,7 +178,7 @@ void wh_plan_freeze(struct wh_plan *p)
 	aliases_freeze(p);
 	if (p->masks.n < 2)
 		return;
-	qsort(p->masks.v, p->masks.n, sizeof(*p->masks.v), mask_cmp);
+	wh_sort(p->masks.v, p->masks.n, sizeof(*p->masks.v), mask_cmp);
 	for (size_t i = 1; i < p->masks.n; i++) {
 		struct wh_plan_mask *a = &p->masks.v[out], *b = &p->masks.v[i];
 

@@ -157,7 +157,7 @@ static struct wh_err *gather(struct search *s, wh_search_hits *ret, bool *ret_cu
 		for (size_t i = 0; !e && i < s->found[u].n; i++)
 			e = WH_VEC_PUSH(&all, s->found[u].v[i]);
 	if (all.n)
-		qsort(all.v, all.n, sizeof(*all.v), hit_cmp);
+		wh_sort(all.v, all.n, sizeof(*all.v), hit_cmp);
 	for (size_t i = 0; !e && i < all.n; i++) {
 		same = i && all.v[i - 1].form == all.v[i].form ? same + 1 : 0;
 		if (same < WH_SEARCH_MAX)

@@ -64,7 +64,7 @@ static void settle_maps(struct wh_process *p)
 	uint64_t end = 0;
 
 	if (p->maps.n)
-		qsort(p->maps.v, p->maps.n, sizeof(*p->maps.v), by_start);
+		wh_sort(p->maps.v, p->maps.n, sizeof(*p->maps.v), by_start);
 	for (size_t i = 0; i < p->maps.n; i++) {
 		struct wh_map_area m = p->maps.v[i];
 
@@ -272,7 +272,7 @@ void wh_process_sort_claims(struct wh_process *p)
 	size_t n = 0;
 
 	if (p->claims.n)
-		qsort(p->claims.v, p->claims.n, sizeof(*p->claims.v), by_claim);
+		wh_sort(p->claims.v, p->claims.n, sizeof(*p->claims.v), by_claim);
 	for (size_t i = 0; i < p->claims.n; i++) {
 		struct wh_claim c = p->claims.v[i];
 
