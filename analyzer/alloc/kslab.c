@@ -484,6 +484,10 @@ static struct wh_err *add_classes(struct wh_kslab *k)
 		WH_TRY(wh_buftab_add_class(k->x->t->buftab, &cls, &c->cls));
 		if (c->store_user)
 			k->x->t->recorded = true;
+		/* Its slabs name a cache, on the list or not: one word each stands for them. */
+		if (!c->listed)
+			WH_TRY(wh_plan_add_word(&k->x->t->plan, k->x->kind_struct_page, c->addr, 0,
+						0));
 	}
 	return NULL;
 }

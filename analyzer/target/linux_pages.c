@@ -124,14 +124,13 @@ static uint8_t classify(const struct wh_lx *x, const uint8_t *p)
 	return classify_mapping(x, flags, get(x, p, &l->mapping));
 }
 
-static struct wh_err *add_word(struct walk *w, uint64_t off, const uint8_t *p)
+static struct wh_err *add_word(struct walk *w, uint64_t off, const uint8_t *p, bool pages)
 {
 	const struct wh_lx *x = w->s->x;
 	uint64_t raw = wh_get_word(x->abi, p + off), v = wh_lx_ptr(x, raw), *slot;
 
 	if (v < x->ks->kernel_min ||
-	    (v >= x->ks->vmemmap &&
-	     v - x->ks->vmemmap < x->ks->dump->max_pfn * x->lay.page_size_of))
+	    (!pages && v - x->ks->vmemmap < x->ks->dump->max_pfn * x->lay.page_size_of))
 		return NULL;
 	slot = &w->recent[wh_hash_u64(raw) % RECENT];
 	if (*slot == raw)
@@ -146,19 +145,20 @@ static struct wh_err *add_word(struct walk *w, uint64_t off, const uint8_t *p)
 static struct wh_err *add_words(struct walk *w, uint8_t cls, const uint8_t *p)
 {
 	const struct wh_lx_layout *l = &w->s->x->lay;
+	bool kernel = cls == WH_LXP_KERNEL; /* drivers link their pages through lru */
 
 	if (cls == WH_LXP_SLAB) {
 		/* Between slab lists and while it is freed by RCU: list or rcu_head; objcg vector. */
 		if (l->slab_list.found) {
-			WH_TRY(add_word(w, l->slab_list.offset, p));
-			WH_TRY(add_word(w, l->slab_list.offset + w->s->x->abi.word, p));
+			WH_TRY(add_word(w, l->slab_list.offset, p, false));
+			WH_TRY(add_word(w, l->slab_list.offset + w->s->x->abi.word, p, false));
 		}
-		return l->slab_memcg.found ? add_word(w, l->slab_memcg.offset, p) : NULL;
+		return l->slab_memcg.found ? add_word(w, l->slab_memcg.offset, p, false) : NULL;
 	}
 	for (size_t i = 0; i < w->s->n_words; i++)
-		WH_TRY(add_word(w, w->s->word_off[i], p));
+		WH_TRY(add_word(w, w->s->word_off[i], p, kernel));
 	if (cls == WH_LXP_TABLE && w->s->table_off)
-		WH_TRY(add_word(w, w->s->table_off, p));
+		WH_TRY(add_word(w, w->s->table_off, p, false));
 	return NULL;
 }
 

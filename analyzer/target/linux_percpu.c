@@ -88,7 +88,7 @@ static struct wh_err *chunk_read(struct chunk_arg *a, uint64_t addr, bool reserv
 			    "the per-CPU chunk at 0x%llx makes no sense", (unsigned long long)addr);
 		return NULL;
 	}
-	c.first = c.base <= x->pcpu_base && x->pcpu_base - c.base < c.bytes;
+	c.first = c.base >= x->pcpu_base && c.base - x->pcpu_base < x->unit_size;
 	return WH_VEC_PUSH(&x->chunks, c);
 }
 
@@ -164,7 +164,10 @@ static struct wh_err *unit_range(struct wh_lx *x, uint64_t va, uint64_t label, u
 			n = x->page_bytes - (pa & (x->page_bytes - 1));
 			if (n > len)
 				n = len;
-			if (node)
+			if ((wh_lx_page_get(x, pa >> x->ks->page_shift) & WH_LXP_MASK) !=
+			    WH_LXP_PERCPU)
+				; /* given back to the page allocator */
+			else if (node)
 				WH_TRY(wh_plan_add_node(&x->t->plan, WH_PHYS, pa, label, n));
 			else
 				WH_TRY(wh_plan_add_root(&x->t->plan, x->kind_percpu, WH_PHYS, pa,
@@ -179,13 +182,19 @@ static struct wh_err *unit_range(struct wh_lx *x, uint64_t va, uint64_t label, u
 	return NULL;
 }
 
+/* The end of a unit of the first chunk may have been given back: then it belongs to somebody else. */
 static void unit_frames(struct wh_lx *x, uint64_t va, uint64_t len)
 {
 	for (uint64_t off = 0; off < len; off += x->page_bytes) {
-		uint64_t pa;
+		uint64_t pa, pfn;
+		uint8_t c;
 
-		if (wh_virt_to_phys(x->r, va + off, &pa, NULL) == WH_MEM_PRESENT)
-			wh_lx_page_set(x, pa >> x->ks->page_shift, WH_LXP_PERCPU);
+		if (wh_virt_to_phys(x->r, va + off, &pa, NULL) != WH_MEM_PRESENT)
+			continue;
+		pfn = pa >> x->ks->page_shift;
+		c = wh_lx_page_get(x, pfn) & WH_LXP_MASK;
+		if (c == WH_LXP_RESERVED || c == WH_LXP_KERNEL)
+			wh_lx_page_set(x, pfn, WH_LXP_PERCPU);
 	}
 }
 
@@ -281,27 +290,29 @@ static struct wh_err *chunk_build(struct wh_lx *x, const struct wh_lx_chunk *c)
 	return chunk_aliases(x, c);
 }
 
-/* Static variables of the kernel and (reserved chunk) of modules. */
+/*
+ * Static variables of the kernel and (reserved chunk) of modules: what lies before the part of the first
+ * chunk that is given out.
+ */
 static struct wh_err *static_roots(struct wh_lx *x)
 {
-	const struct wh_lx_chunk *first = NULL, *reserved = NULL;
-	uint64_t len = x->unit_size;
+	uint64_t len = 0, reach = 0;
 
 	for (size_t i = 0; i < x->chunks.n; i++) {
-		if (x->chunks.v[i].reserved)
-			reserved = &x->chunks.v[i];
-		else if (x->chunks.v[i].first)
-			first = &x->chunks.v[i];
+		const struct wh_lx_chunk *c = &x->chunks.v[i];
+
+		if (c->first && !c->reserved) {
+			len = c->base + (uint64_t)c->start_off - x->pcpu_base;
+			reach = c->base + c->bytes - x->pcpu_base;
+		}
 	}
-	/* The first chunk begins with the static part (and the reserved one): up to what it may give out. */
-	if (first && first->base + (uint64_t)first->start_off > x->pcpu_base)
-		len = first->base + (uint64_t)first->start_off - x->pcpu_base;
-	(void)reserved;
+	if (!reach) /* no chunk was decoded: as far as the memory is still boot memory */
+		len = reach = x->unit_size;
 	x->static_size = len;
-	for (size_t i = 0; i < x->cpus.n; i++)
+	for (size_t i = 0; i < x->cpus.n; i++) {
+		unit_frames(x, x->cpus.v[i].base, reach);
 		WH_TRY(unit_range(x, x->cpus.v[i].base, 0, len, false));
-	for (size_t i = 0; i < x->cpus.n; i++)
-		unit_frames(x, x->cpus.v[i].base, x->unit_size);
+	}
 	return NULL;
 }
 
