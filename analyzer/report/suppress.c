@@ -32,6 +32,9 @@ static const struct wh_suppression builtin[] = {
 	{.content = "sysctl_table_root",
 	 .cache = "^kmalloc-128$",
 	 .reason = "header of a sysctl path (6.1), registered for ever and dropped on purpose"},
+	{.content = "kernel_base_table",
+	 .cache = "^kmalloc-128$",
+	 .reason = "header of the path kernel/ (6.1), registered for ever and dropped on purpose"},
 };
 
 /* Does @pattern, to its end, match a prefix of @text (all of it when @tied)? */

@@ -189,7 +189,7 @@ struct wh_lx {
 	uint16_t cls_page, cls_large, cls_vmalloc, cls_percpu;
 	uint64_t tick_ns, jiffies, jiffies0; /**< length of a tick, now, at boot; 0 unknown */
 	bool built;
-	const char *codec_warning;
+	struct wh_map reverse; /**< frame -> vmalloc address, once somebody asks */
 };
 
 /* ---- small helpers (linux_util.c) ---- */
@@ -262,6 +262,8 @@ struct wh_err *wh_lx_tasks_build(struct wh_lx *x) WH_MUST_CHECK;
 struct wh_err *wh_lx_tasks_roots(struct wh_lx *x) WH_MUST_CHECK;
 struct wh_err *wh_lx_dead_build(struct wh_lx *x) WH_MUST_CHECK;
 struct wh_err *wh_lx_dead_correct(struct wh_lx *x) WH_MUST_CHECK;
+/** Labels the frames of the kernel image; before any other relabelling. */
+void wh_lx_image_frames(struct wh_lx *x);
 struct wh_err *wh_lx_roots_build(struct wh_lx *x) WH_MUST_CHECK;
 /** Masks interrupt and exception stacks that no CPU is on; after vmalloc and tasks. */
 struct wh_err *wh_lx_irq_stacks(struct wh_lx *x) WH_MUST_CHECK;
@@ -273,6 +275,9 @@ struct wh_err *wh_lx_origin(struct wh_target *t, uint32_t row, struct wh_arena *
 			    struct wh_origin *ret) WH_MUST_CHECK;
 struct wh_err *wh_lx_trail(struct wh_target *t, uint64_t addr, struct wh_arena *a,
 			   wh_event_vec *ret) WH_MUST_CHECK;
+bool wh_lx_phys_to_virt(struct wh_target *t, uint64_t pa, uint64_t *ret_va);
+struct wh_err *wh_lx_aliases(struct wh_target *t, uint64_t addr, uint64_t size,
+			     wh_alias_vec *ret) WH_MUST_CHECK;
 bool wh_lx_symbolize(struct wh_target *t, uint64_t addr, struct wh_frame *ret);
 const char *wh_lx_signature(struct wh_target *t, uint32_t row, struct wh_arena *a);
 struct wh_kcache;

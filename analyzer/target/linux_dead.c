@@ -6,7 +6,8 @@
  *			nr_records, and in spare pages, is left from earlier rounds
  *	napi		per-CPU cache of freed sk_buffs that SLUB counts as used; stale above skb_count
  *	struct net	freed (passive == 0) but kept for RCU, full of pointers into the dead namespace
- *	kmemleak	objects that refer to every allocation; only the RCU chain through them is real
+ *	stacks		of tasks that ended; only the link of the RCU chain through them is real
+ *	kmemleak	objects that refer to every allocation; again all but the RCU chain
  *	ftrace		ring-buffer pages: events carry raw pointers
  *
  * Layouts by member name: kernel/rcu/tree.c and mm/slab_common.c (kfree_rcu_cpu), net/core/skbuff.c
@@ -240,7 +241,11 @@ static struct wh_err *nets_build(struct wh_lx *x)
 	return NULL;
 }
 
-/* ---- kmemleak: the RCU chain that runs through its objects ---- */
+/*
+ * ---- RCU ----
+ * The chains of callbacks run through memory that is not scanned otherwise: kmemleak's objects, struct
+ * pages, stacks that wait to be freed.
+ */
 
 static struct wh_err *rcu_chain(struct wh_lx *x, uint64_t at)
 {
@@ -261,12 +266,36 @@ static struct wh_err *rcu_build(struct wh_lx *x)
 {
 	uint64_t sym, off;
 
-	if (!wh_kslab_find_cache(x->slab, "kmemleak_object", 0) ||
-	    !wh_lx_symbol(x, "rcu_data", &sym) || !wh_lx_offset(x, "rcu_data", "cblist.head", &off))
+	if (!wh_lx_symbol(x, "rcu_data", &sym) || !wh_lx_offset(x, "rcu_data", "cblist.head", &off))
 		return NULL;
 	for (size_t i = 0; i < x->cpus.n; i++)
 		WH_TRY(rcu_chain(x, percpu(&x->cpus.v[i], sym) + off));
 	return NULL;
+}
+
+/*
+ * A stack that is to be freed after a grace period begins with its rcu_head (kernel/fork.c, vm_stack);
+ * in those that wait for the next task that word is old.
+ */
+static struct wh_err *dead_stacks(struct wh_lx *x)
+{
+	struct wh_map cached = WH_MAP_INIT;
+	struct wh_err *e = NULL;
+	uint64_t sym, vm;
+
+	for (size_t c = 0; c < x->cpus.n && wh_lx_symbol(x, "cached_stacks", &sym); c++)
+		for (uint64_t i = 0; i < 2 && !e; i++) /* NR_CACHED_STACKS */
+			if (wh_read_word(x->r, percpu(&x->cpus.v[c], sym) + i * x->abi.word, &vm) &&
+			    vm)
+				e = wh_map_set(&cached, wh_lx_ptr(x, vm), 1, NULL);
+	for (size_t i = 0; i < x->areas.n && !e; i++) {
+		const struct wh_lx_vmarea *a = &x->areas.v[i];
+
+		if (a->use == WH_LXV_DEAD_STACK && !wh_map_find(&cached, a->vm, &vm))
+			e = wh_lx_root(x, x->kind_rcu, a->start, a->start + x->abi.word);
+	}
+	wh_map_fini(&cached);
+	return e;
 }
 
 /* ---- ftrace ---- */
@@ -356,6 +385,7 @@ struct wh_err *wh_lx_dead_build(struct wh_lx *x)
 	WH_TRY(napi_build(x));
 	WH_TRY(nets_build(x));
 	WH_TRY(rcu_build(x));
+	WH_TRY(dead_stacks(x));
 	return ring_build(x);
 }
 

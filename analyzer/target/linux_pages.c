@@ -239,16 +239,16 @@ static struct wh_err *step(struct walk *w, const uint8_t *p)
 	}
 	if (*ret == WH_LXP_SLAB)
 		WH_TRY(add_slab(w, p));
-	WH_TRY(add_words(w, *ret, p));
 	refs = (uint32_t)get(x, p, &x->lay.refcount);
 	/* A kernel block that is not compound: the pages behind the first have no count of their own. */
 	if (*ret == WH_LXP_KERNEL && !refs && w->pfn > w->first &&
 	    (ret[-1] & WH_LXP_MASK) == WH_LXP_KERNEL &&
-	    (w->pfn ^ w->block) < (w->block & -w->block))
-		*ret |= WH_LXP_TAIL;
-	else
-		w->block = w->pfn;
-	return NULL;
+	    (w->pfn ^ w->block) < (w->block & -w->block)) {
+		*ret |= WH_LXP_TAIL; /* and what its struct page says is old */
+		return NULL;
+	}
+	w->block = w->pfn;
+	return add_words(w, *ret, p);
 }
 
 /* A unit whose first frame is a tail: what is its head? */

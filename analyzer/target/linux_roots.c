@@ -22,7 +22,7 @@ static uint64_t image_pfn(const struct wh_lx *x, uint64_t va)
 }
 
 /* Frames of the image that are still its own; what was freed keeps the class that it has now. */
-static void image_frames(struct wh_lx *x)
+void wh_lx_image_frames(struct wh_lx *x)
 {
 	for (uint64_t va = x->ks->image_start; va < x->ks->image_end; va += x->page_bytes) {
 		uint64_t pfn = image_pfn(x, va);
@@ -64,7 +64,6 @@ static struct wh_err *image_roots(struct wh_lx *x)
 	uint64_t start, end, text_end;
 	size_t found = 0;
 
-	image_frames(x);
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
 		if (wh_lx_symbol(x, sections[i].start, &start) &&
 		    wh_lx_symbol(x, sections[i].end, &end) && start < end)

@@ -150,6 +150,68 @@ struct wh_err *wh_lx_root(struct wh_lx *x, uint16_t kind, uint64_t from, uint64_
 	return NULL;
 }
 
+static struct wh_err *reverse_piece(void *arg, uint64_t va, uint64_t pa, uint64_t len)
+{
+	struct wh_lx *x = arg;
+
+	for (uint64_t off = 0; off < len; off += x->page_bytes)
+		WH_TRY(wh_map_set(&x->reverse, (pa + off) >> x->ks->page_shift, va + off, NULL));
+	return NULL;
+}
+
+/* Which address names the frames behind vmalloc areas; asked for by few commands. */
+static void reverse_open(struct wh_lx *x)
+{
+	struct wh_err *e = NULL;
+
+	if (x->reverse.slots)
+		return;
+	for (size_t i = 0; i < x->areas.n && !e; i++)
+		if (x->areas.v[i].use != WH_LXV_IO)
+			e = wh_kspace_each_mapping(x->ks, x->r, x->areas.v[i].start,
+						   x->areas.v[i].end, reverse_piece, x);
+	if (e)
+		wh_diag_add_err(x->t->ctx->diags, WH_DIAG_NOTE, "vmalloc-frames", e);
+}
+
+bool wh_lx_phys_to_virt(struct wh_target *t, uint64_t pa, uint64_t *ret_va)
+{
+	struct wh_lx *x = t->priv;
+	uint64_t pfn = pa >> x->ks->page_shift;
+	uint8_t c = wh_lx_page_get(x, pfn) & WH_LXP_MASK;
+
+	if (c == WH_LXP_HOLE)
+		return false;
+	*ret_va = pa + x->ks->page_offset;
+	if (c == WH_LXP_IMAGE) {
+		*ret_va = pa - x->ks->image_to_phys;
+	} else if (c == WH_LXP_VMALLOC || c == WH_LXP_STACK || c == WH_LXP_PERCPU) {
+		uint64_t va;
+
+		reverse_open(x);
+		if (wh_map_find(&x->reverse, pfn, &va))
+			*ret_va = va + (pa & (x->page_bytes - 1));
+	}
+	return true;
+}
+
+struct wh_err *wh_lx_aliases(struct wh_target *t, uint64_t addr, uint64_t size, wh_alias_vec *ret)
+{
+	struct wh_lx *x = t->priv;
+	uint64_t pa, pfn, page;
+
+	if (!size || wh_virt_to_phys(x->r, addr, &pa, NULL) != WH_MEM_PRESENT)
+		return NULL;
+	pfn = pa >> x->ks->page_shift;
+	WH_TRY(WH_VEC_PUSH(ret, (struct wh_alias){"physical address", pa, pa + size - 1}));
+	page = x->ks->vmemmap + pfn * x->lay.page_size_of;
+	WH_TRY(WH_VEC_PUSH(ret, (struct wh_alias){"struct page pointer", page, page}));
+	/* Small frame numbers are small numbers: they would be found everywhere. */
+	if (pfn >= 0x10000)
+		WH_TRY(WH_VEC_PUSH(ret, (struct wh_alias){"page frame number", pfn, pfn}));
+	return NULL;
+}
+
 void wh_lx_clock_open(struct wh_lx *x)
 {
 	uint64_t hz;

@@ -112,6 +112,9 @@ static void area_use(struct wh_lx *x, struct wh_lx_vmarea *a)
 	struct wh_sym sym;
 	uint64_t off;
 
+	/* arm64 registers the pieces of the kernel image as areas. */
+	if (a->start < x->ks->image_end && a->end > x->ks->image_start)
+		a->use = WH_LXV_OTHER;
 	for (size_t i = 0; i < x->names->n_modules; i++)
 		for (uint32_t k = 0; k < x->names->modules[i].n_ranges; k++) {
 			uint64_t at = x->names->modules[i].ranges[k].start;

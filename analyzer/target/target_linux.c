@@ -22,6 +22,7 @@ static void linux_close(struct wh_target *t)
 	wh_kslab_close(x->slab);
 	wh_depot_close(x->depot);
 	wh_map_fini(&x->pcp);
+	wh_map_fini(&x->reverse);
 	WH_VEC_FINI(&x->cpus);
 	WH_VEC_FINI(&x->chunks);
 	WH_VEC_FINI(&x->slabs);
@@ -125,6 +126,7 @@ static struct wh_err *linux_build(struct wh_target *t)
 	WH_TRY(classes_open(x));
 	WH_TRY(wh_lx_percpu_open(x));
 	WH_TRY(wh_lx_pages_build(x));
+	wh_lx_image_frames(x);
 	WH_TRY(wh_kslab_open(x, &x->slab));
 	WH_TRY(wh_kslab_build(x->slab));
 	WH_TRY(wh_lx_percpu_build(x));
@@ -190,5 +192,7 @@ const struct wh_target_ops wh_target_linux_ops = {
 	.info = wh_lx_info,
 	.symbolize = wh_lx_symbolize,
 	.signature = wh_lx_signature,
+	.aliases = wh_lx_aliases,
+	.phys_to_virt = wh_lx_phys_to_virt,
 	.close = linux_close,
 };
