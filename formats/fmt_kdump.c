@@ -36,8 +36,9 @@
 #define DESC_SIZE	  24
 #define STATUS_INCOMPLETE 0x8
 #define STATUS_NO_VMEMMAP 0x10
+#define RUN_MAX		  (1ull << 22)
 #define BLOCK_MIN	  1024u
-#define BLOCK_MAX	  (1u << 20)
+#define BLOCK_MAX	  (1u << 18) /* a swapped 4096 is 1 MiB: no block size */
 
 /* One file of the set. */
 struct part {
@@ -119,8 +120,12 @@ static const struct layout *guess_layout(const uint8_t *raw, struct wh_abi *ret_
 
 static struct wh_err *read_header(const struct wh_stream *st, struct header *h)
 {
-	size_t got = wh_stream_read(st, 0, h->raw, sizeof(h->raw));
 	const uint8_t *p = h->raw;
+	size_t got;
+
+	/* Fields that the version does not promise stay zero. */
+	*h = (struct header){.version = 0};
+	got = wh_stream_read(st, 0, h->raw, sizeof(h->raw));
 
 	if (got < 8 || memcmp(p, "KDUMP   ", 8) != 0)
 		return &wh_err_not_mine;
@@ -337,14 +342,14 @@ static struct wh_err *order_parts(struct wh_dump *d, struct kdump *k)
 			p->end = k->dumpable.n;
 		if (p->start > p->end)
 			p->start = p->end;
-		if (p->start > at && wh_pagemap_next(&k->dumpable, at) < p->start)
+		if (p->start > at && wh_pagemap_next(&k->dumpable, at, p->start) < p->start)
 			wh_diag_add(d->ctx->diags, WH_DIAG_WARN, "split-part-missing", at,
 				    "a part of the split dump is missing: frames %llu to %llu",
 				    (unsigned long long)at, (unsigned long long)p->start);
 		p->first_rank = wh_pagemap_rank(&k->dumpable, p->start);
 		at = p->end;
 	}
-	if (wh_pagemap_next(&k->dumpable, at) < k->dumpable.n)
+	if (wh_pagemap_next(&k->dumpable, at, UINT64_MAX) < k->dumpable.n)
 		wh_diag_add(d->ctx->diags, WH_DIAG_WARN, "split-part-missing", at,
 			    "a part of the split dump is missing: frames from %llu on",
 			    (unsigned long long)at);
@@ -430,19 +435,19 @@ static enum wh_mem_state find_desc(const struct wh_dump *d, struct wh_scratch *s
 	return check_desc(d, *ret_part, p, ret);
 }
 
-/* How many frames from the absent bit @i on have the same state for the same reason. */
+/* How many frames from the absent bit @i on are known to be so for the same reason.  Looks RUN_MAX
+ * frames ahead, so that asking frame by frame does not look at everything each time. */
 static uint64_t absent_run(const struct kdump *k, uint64_t i)
 {
-	uint64_t end;
+	uint64_t end = i + RUN_MAX;
 
 	if (i >= k->dumpable.n)
 		return UINT64_MAX - i;
-	end = wh_pagemap_next(&k->dumpable, i);
-	if (k->ram.n && wh_pagemap_run_end(&k->ram, i) < end)
-		end = wh_pagemap_run_end(&k->ram, i);
 	if (i < k->dumpable.loaded && end > k->dumpable.loaded)
 		end = k->dumpable.loaded;
-	return end - i;
+	if (k->ram.n)
+		end = wh_pagemap_run_end(&k->ram, i, end);
+	return wh_pagemap_next(&k->dumpable, i, end) - i;
 }
 
 static enum wh_mem_state kdump_page_state(const struct wh_dump *d, struct wh_scratch *sc,
@@ -559,7 +564,7 @@ static struct wh_err *count_pages(struct wh_dump *d, struct kdump *k)
 		uint64_t run;
 
 		if (wh_pagemap_test(&k->dumpable, i)) {
-			i = wh_pagemap_run_end(&k->dumpable, i);
+			i = wh_pagemap_run_end(&k->dumpable, i, UINT64_MAX);
 			continue;
 		}
 		run = absent_run(k, i);

@@ -128,39 +128,43 @@ uint64_t wh_pagemap_rank(const struct wh_pagemap *m, uint64_t i)
 	return r;
 }
 
-/* First bit at or after @i whose value is @want, or n. */
-static uint64_t scan(const struct wh_pagemap *m, uint64_t i, bool want)
+/* First bit in [i, end) whose value is @want, or end. */
+static uint64_t scan(const struct wh_pagemap *m, uint64_t i, uint64_t end, bool want)
 {
-	while (i < m->n) {
+	if (end > m->n)
+		end = m->n;
+	while (i < end) {
 		const struct wh_pagemap_chunk *k = m->chunks[i >> WH_PAGEMAP_CHUNK];
-		uint64_t end = ((i >> WH_PAGEMAP_CHUNK) + 1) << WH_PAGEMAP_CHUNK;
+		uint64_t stop = ((i >> WH_PAGEMAP_CHUNK) + 1) << WH_PAGEMAP_CHUNK;
 
 		if (!k) {
 			if (!want)
 				return i;
-			i = end;
+			i = stop;
 			continue;
 		}
-		while (i < end) {
+		if (stop > end)
+			stop = end;
+		while (i < stop) {
 			uint64_t w = k->w[(i & (CHUNK_BITS - 1)) / 64];
 
 			w = (want ? w : ~w) >> (i % 64);
 			if (w) {
 				i += (uint64_t)__builtin_ctzll(w);
-				return i < m->n ? i : m->n;
+				return i < end ? i : end;
 			}
 			i = (i | 63) + 1;
 		}
 	}
-	return m->n;
+	return end;
 }
 
-uint64_t wh_pagemap_next(const struct wh_pagemap *m, uint64_t i)
+uint64_t wh_pagemap_next(const struct wh_pagemap *m, uint64_t i, uint64_t end)
 {
-	return scan(m, i, true);
+	return scan(m, i, end, true);
 }
 
-uint64_t wh_pagemap_run_end(const struct wh_pagemap *m, uint64_t i)
+uint64_t wh_pagemap_run_end(const struct wh_pagemap *m, uint64_t i, uint64_t end)
 {
-	return scan(m, i, !wh_pagemap_test(m, i));
+	return scan(m, i, end, !wh_pagemap_test(m, i));
 }

@@ -28,9 +28,9 @@ void wh_pagemap_fini(struct wh_pagemap *m);
 bool wh_pagemap_test(const struct wh_pagemap *m, uint64_t i);
 /** Number of set bits below @i (@i at most n). */
 uint64_t wh_pagemap_rank(const struct wh_pagemap *m, uint64_t i);
-/** First set bit at or after @i, or n. */
-uint64_t wh_pagemap_next(const struct wh_pagemap *m, uint64_t i);
-/** First bit at or after @i that differs from bit @i, or n. */
-uint64_t wh_pagemap_run_end(const struct wh_pagemap *m, uint64_t i);
+/** First set bit in [i, end), or end (at most n); chunks of zeros cost nothing. */
+uint64_t wh_pagemap_next(const struct wh_pagemap *m, uint64_t i, uint64_t end);
+/** First bit in [i, end) that differs from bit @i, or end (at most n). */
+uint64_t wh_pagemap_run_end(const struct wh_pagemap *m, uint64_t i, uint64_t end);
 
 #endif
