@@ -55,24 +55,11 @@ static bool has_section(Elf *elf, GElf_Word type)
 	return false;
 }
 
-static const char *source_name(struct wh_dwmod *m)
-{
-	GElf_Addr bias = 0;
-	Dwarf *dw;
-
-	if (has_section(dwfl_module_getelf(m->mod, &bias), SHT_SYMTAB))
-		return "symtab";
-	dw = m->debug_file ? dwfl_module_getdwarf(m->mod, &bias) : NULL;
-	if (dw && has_section(dwarf_getelf(dw), SHT_SYMTAB))
-		return "symtab";
-	return "dynsym";
-}
-
 struct wh_err *wh_sym_elf_add(struct wh_dwmod *m, uint64_t bias, uint16_t module,
 			      struct wh_symtab *t, const char **ret_source)
 {
 	int n = dwfl_module_getsymtab(m->mod);
-	bool any = false;
+	Elf *from = NULL;
 
 	for (int i = 1; i < n; i++) {
 		GElf_Word shndx = 0;
@@ -86,8 +73,8 @@ struct wh_err *wh_sym_elf_add(struct wh_dwmod *m, uint64_t bias, uint16_t module
 			continue;
 		WH_TRY(wh_symtab_add(t, addr + bias, s.st_size, sym_letter(&s, shndx, elf), name,
 				     module));
-		any = true;
+		from = elf;
 	}
-	*ret_source = any ? source_name(m) : "none";
+	*ret_source = !from ? "none" : has_section(from, SHT_SYMTAB) ? "symtab" : "dynsym";
 	return NULL;
 }

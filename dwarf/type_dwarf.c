@@ -317,15 +317,8 @@ void wh_dwarf_destroy(struct wh_dwarf *d)
 
 static struct wh_err *index_resize(struct wh_dwarf *d);
 
-/* Else every DIE goes through a tree of allocations; all are dropped by hand here. */
-static void no_tracking(void)
-{
-	dwarf_set_de_alloc_flag(0);
-}
-
 static struct wh_err *open_once(struct wh_dwarf *d)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	Dwarf_Error e = NULL;
 	Dwarf_Half size = 8;
 	unsigned char id[EI_NIDENT] = {0};
@@ -342,7 +335,6 @@ static struct wh_err *open_once(struct wh_dwarf *d)
 				id[EI_DATA] == ELFDATA2MSB;
 		close(fd);
 	}
-	pthread_once(&once, no_tracking);
 	if (dwarf_init_path(d->path, NULL, 0, DW_DLC_READ, DW_GROUPNUMBER_ANY, NULL, NULL, &d->dbg,
 			    NULL, 0, NULL, &e) != DW_DLV_OK) {
 		if (e)
@@ -481,16 +473,20 @@ static struct wh_err *index_scope(struct wh_dwarf *d, Dwarf_Die scope, const cha
 	return e;
 }
 
-/* The root DIE of the next unit; NULL after the last. */
+/* The root DIE of the next unit; NULL after the last.  libdwarf wants a place for every field. */
 static Dwarf_Die next_unit(struct wh_dwarf *d)
 {
+	Dwarf_Unsigned len = 0, type_off = 0, next = 0;
+	Dwarf_Half version, addr_size, off_size, ext_size, unit_type;
 	Dwarf_Error e = NULL;
 	Dwarf_Die die = NULL;
-	Dwarf_Unsigned next = 0;
+	Dwarf_Off abbrev = 0;
+	Dwarf_Sig8 sig;
 
 	for (;;) {
-		int rc = dwarf_next_cu_header_d(d->dbg, !d->in_types, NULL, NULL, NULL, NULL, NULL,
-						NULL, NULL, NULL, &next, NULL, &e);
+		int rc = dwarf_next_cu_header_d(d->dbg, !d->in_types, &len, &version, &abbrev,
+						&addr_size, &off_size, &ext_size, &sig, &type_off,
+						&next, &unit_type, &e);
 
 		if (rc == DW_DLV_OK) {
 			if (dwarf_siblingof_b(d->dbg, NULL, !d->in_types, &die, &e) == DW_DLV_OK)

@@ -30,7 +30,7 @@ struct dwarf_regs {
 	uint16_t machine;
 	const char *const *names;
 	unsigned int n;
-	int sp, fp;    /* DWARF numbers */
+	int sp, fp; /* DWARF numbers */
 };
 
 /* x86-64 psABI figure 3.36; 16 is the return address */
@@ -174,20 +174,21 @@ static const Dwfl_Thread_Callbacks thread_callbacks = {
 static bool has_cfi(const struct wh_unwinder *u, uint64_t pc)
 {
 	Dwfl_Module *mod = dwfl_addrmodule(u->dwfl, pc);
-	Dwarf_CFI *cfi[2];
-	Dwarf_Addr bias[2] = {0, 0};
+	Dwarf_Addr bias = 0;
 	Dwarf_Frame *frame = NULL;
+	Dwarf_CFI *cfi;
 
 	if (!mod)
 		return false;
-	cfi[0] = dwfl_module_eh_cfi(mod, &bias[0]);
-	cfi[1] = dwfl_module_dwarf_cfi(mod, &bias[1]);
-	for (int i = 0; i < 2; i++)
-		if (cfi[i] && dwarf_cfi_addrframe(cfi[i], pc - bias[i], &frame) == 0) {
-			free(frame);
-			return true;
-		}
-	return false;
+	/* .debug_frame means loading the debug file: only when .eh_frame has nothing. */
+	cfi = dwfl_module_eh_cfi(mod, &bias);
+	if (!cfi || dwarf_cfi_addrframe(cfi, pc - bias, &frame) != 0) {
+		cfi = dwfl_module_dwarf_cfi(mod, &bias);
+		if (!cfi || dwarf_cfi_addrframe(cfi, pc - bias, &frame) != 0)
+			return false;
+	}
+	free(frame);
+	return true;
 }
 
 static int on_frame(Dwfl_Frame *frame, void *arg)
