@@ -69,15 +69,14 @@ const struct wh_command *wh_command_find(const char *name);
 struct wh_err *wh_run_dump(struct wh_run *run) WH_MUST_CHECK;
 /** Opens run->target, once; @build: also fills and freezes the buffer table and the plan. */
 struct wh_err *wh_run_target(struct wh_run *run, bool build) WH_MUST_CHECK;
+/** Kernel release or program name; NULL unknown; in @mem. */
+const char *wh_run_identity(struct wh_run *run, struct wh_arena *mem);
 /** "dump" object of a report: name of the file without its folders, format, target kind, kernel or program. */
 void wh_run_emit_dump(struct wh_run *run);
 /** Diagnostics collected so far, aggregated by id; nothing in text when there are none. */
 void wh_run_emit_diags(struct wh_run *run);
 /** True when something was lost that could change the answer (diagnostics of level warning or worse). */
 bool wh_run_incomplete(const struct wh_run *run);
-
-/** One line of a frame: "name+0xoff [module] file:line", for text. */
-void wh_frame_text(struct wh_strbuf *sb, const struct wh_frame *f);
 
 /** The program: parses, runs, reports errors; returns the exit code. */
 int wh_main(int argc, char **argv);

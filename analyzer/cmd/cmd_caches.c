@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "analyzer/cmd/cmd.h"
+#include "analyzer/report/formats.h"
 
 static int by_bytes(const void *pa, const void *pb)
 {
@@ -13,50 +14,6 @@ static int by_bytes(const void *pa, const void *pb)
 	if (strcmp(a->name, b->name))
 		return strcmp(a->name, b->name);
 	return a->addr < b->addr ? -1 : a->addr > b->addr;
-}
-
-static const char *notes(const struct wh_cache_stat *c)
-{
-	if (c->destroyed)
-		return c->recorded ? "stacks, destroyed" : "destroyed";
-	return c->recorded ? "stacks" : NULL;
-}
-
-static void emit(struct wh_emit *e, const wh_cache_vec *v)
-{
-	static const struct wh_column cols[] = {
-		{"name", "cache", false},     {"allocator", NULL, false},
-		{"address", NULL, false},     {"object_size", "size", true},
-		{"slot_size", "slot", true},  {"objects", "objects", true},
-		{"used", "used", true},	      {"free", "free", true},
-		{"pending", "pending", true}, {"unsure", "unsure", true},
-		{"slabs", "slabs", true},     {"bytes", "bytes", true},
-		{"recorded", NULL, false},    {"destroyed", NULL, false},
-		{NULL, "notes", false},
-	};
-
-	wh_emit_table(e, "caches", "", cols, sizeof(cols) / sizeof(cols[0]));
-	for (size_t i = 0; i < v->n; i++) {
-		const struct wh_cache_stat *c = &v->v[i];
-
-		wh_emit_row(e);
-		wh_emit_cell_str(e, c->name);
-		wh_emit_cell_str(e, c->model);
-		wh_emit_cell_hex(e, c->addr);
-		wh_emit_cell_u64(e, c->obj_size);
-		wh_emit_cell_u64(e, c->slot_size);
-		wh_emit_cell_u64(e, c->objects);
-		wh_emit_cell_u64(e, c->used);
-		wh_emit_cell_u64(e, c->free);
-		wh_emit_cell_u64(e, c->pending);
-		wh_emit_cell_u64(e, c->unsure);
-		wh_emit_cell_u64(e, c->slabs);
-		wh_emit_cell_u64(e, c->bytes);
-		wh_emit_cell_bool(e, c->recorded);
-		wh_emit_cell_bool(e, c->destroyed);
-		wh_emit_cell_str(e, notes(c));
-	}
-	wh_emit_end(e);
 }
 
 static void emit_totals(struct wh_emit *e, const wh_cache_vec *v)
@@ -95,7 +52,7 @@ static struct wh_err *caches(struct wh_run *run)
 			wh_sort(v.v, v.n, sizeof(*v.v), by_bytes);
 		wh_emit_u64(run->emit, "schema", NULL, 1, WH_UNIT_NONE);
 		wh_run_emit_dump(run);
-		emit(run->emit, &v);
+		wh_report_emit_caches(run->emit, &v);
 		emit_totals(run->emit, &v);
 		wh_run_emit_diags(run);
 	}

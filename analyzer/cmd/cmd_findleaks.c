@@ -3,16 +3,7 @@
 
 static struct wh_err *findleaks(struct wh_run *run)
 {
-	struct wh_findings f = {0};
-	struct wh_err *e;
-
-	e = wh_findings_build(run, &f);
-	if (!e && run->cli->gen_suppressions)
-		wh_findings_gen_suppressions(run, &f);
-	else if (!e)
-		e = wh_findings_emit(run, &f);
-	wh_findings_fini(&f);
-	return e;
+	return wh_findings_run(run, /* is_check= */ false);
 }
 
 const struct wh_command wh_cmd_findleaks = {
@@ -38,5 +29,6 @@ const struct wh_command wh_cmd_findleaks = {
 	.groups =
 		WH_OG_OUT | WH_OG_INPUT | WH_OG_SCAN | WH_OG_GROUPS | WH_OG_FINDLEAKS | WH_OG_GATE,
 	.args = WH_ARGS_DUMP,
+	.formats = WH_REPORT_FORMATS,
 	.run = findleaks,
 };

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "analyzer/cmd/findings.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/cmd/gate.h"
 #include "analyzer/name/frame.h"
 
 #define TEXT_LIMIT   50
@@ -65,19 +67,7 @@ void wh_findings_fini(struct wh_findings *f)
 	wh_suppressions_fini(&f->suppressions);
 }
 
-struct wh_err *wh_findings_emit(struct wh_run *run, struct wh_findings *f)
-{
-	wh_leaks_emit_verdict(run->emit, &f->view);
-	wh_run_emit_dump(run);
-	wh_leaks_emit_groups(run->emit, &f->view);
-	wh_leaks_emit_totals(run->emit, &f->view);
-	if (!run->cli->quiet || wh_emit_format(run->emit) != WH_FORMAT_TEXT)
-		wh_run_emit_diags(run);
-	wh_leaks_emit_summary(run->emit, &f->view);
-	return NULL;
-}
-
-void wh_findings_print_suppressions(struct wh_run *run)
+void wh_findings_print_suppressions(FILE *out)
 {
 	struct wh_suppressions s = {0};
 	struct wh_err *e = wh_suppressions_add_builtin(&s);
@@ -86,19 +76,19 @@ void wh_findings_print_suppressions(struct wh_run *run)
 	for (size_t i = 0; i < s.rules.n; i++) {
 		const struct wh_suppression *r = &s.rules.v[i];
 
-		fprintf(run->out, "# %s\n", r->reason);
+		fprintf(out, "# %s\n", r->reason);
 		if (r->content)
-			fprintf(run->out,
+			fprintf(out,
 				"# built in only: cache %s, no stack recorded, contents %s\n\n",
 				r->cache, r->content);
 		else
-			fprintf(run->out, "leak:%s\n\n", r->pattern);
+			fprintf(out, "leak:%s\n\n", r->pattern);
 	}
 	wh_suppressions_fini(&s);
 }
 
-/* The first named frame that is not the allocator's says most; without one, the cache. */
-void wh_findings_gen_suppressions(struct wh_run *run, const struct wh_findings *f)
+/* LSan's form; the first named frame that is not the allocator's says most; without one, the cache. */
+static void gen_suppressions(struct wh_run *run, const struct wh_findings *f)
 {
 	for (size_t i = 0; i < f->leaks.groups.n; i++) {
 		const struct wh_leak_group *g = &f->leaks.groups.v[i];
@@ -118,4 +108,72 @@ void wh_findings_gen_suppressions(struct wh_run *run, const struct wh_findings *
 		else
 			fprintf(run->out, "leak:^%s$\n", g->cache);
 	}
+}
+
+static void emit_report(struct wh_run *run, const struct wh_findings *f, const struct wh_gate *g)
+{
+	wh_leaks_emit_verdict(run->emit, &f->view);
+	wh_gate_emit(run->emit, g, run->cli->verbose > 0);
+	wh_run_emit_dump(run);
+	wh_leaks_emit_groups(run->emit, &f->view);
+	wh_leaks_emit_totals(run->emit, &f->view);
+	if (!run->cli->quiet || wh_emit_format(run->emit) != WH_FORMAT_TEXT)
+		wh_run_emit_diags(run);
+	wh_leaks_emit_summary(run->emit, &f->view);
+}
+
+static struct wh_err *write_other(struct wh_run *run, const struct wh_findings *f,
+				  const struct wh_gate *g)
+{
+	const char *slash = strrchr(run->files.v[0], '/');
+	struct wh_arena mem = WH_ARENA_INIT;
+	wh_cache_vec caches = {0};
+	struct wh_report r = {.view = &f->view,
+			      .file = slash ? slash + 1 : run->files.v[0],
+			      .version = WH_VERSION,
+			      .diags = run->ctx->diags,
+			      .redact = run->cli->redact,
+			      .findings = g->findings,
+			      .caches = &caches};
+	struct wh_err *e = NULL;
+
+	r.identity = wh_run_identity(run, &mem);
+	if (wh_emit_format(run->emit) == WH_FORMAT_HTML && run->target->ops->caches)
+		e = run->target->ops->caches(run->target, &mem, &caches);
+	if (!e)
+		e = wh_report_write(run->out, wh_emit_format(run->emit), &r);
+	WH_VEC_FINI(&caches);
+	wh_arena_fini(&mem);
+	return e;
+}
+
+static struct wh_err *judge_and_report(struct wh_run *run, struct wh_findings *f, struct wh_gate *g)
+{
+	enum wh_format format = wh_emit_format(run->emit);
+
+	WH_TRY(wh_findings_build(run, f));
+	WH_TRY(wh_gate_judge(run, f, g));
+	if (g->active)
+		f->view.policy_findings = g->findings;
+	run->exit_code = wh_gate_exit_code(run->cli, g);
+	if (run->cli->gen_suppressions)
+		gen_suppressions(run, f);
+	else if (WH_REPORT_FORMATS >> format & 1)
+		return write_other(run, f, g);
+	else
+		emit_report(run, f, g);
+	return NULL;
+}
+
+struct wh_err *wh_findings_run(struct wh_run *run, bool is_check)
+{
+	struct wh_findings f = {0};
+	struct wh_gate g = {0};
+	struct wh_err *e = wh_gate_open(run->cli, is_check, &g);
+
+	if (!e)
+		e = judge_and_report(run, &f, &g);
+	wh_findings_fini(&f);
+	wh_gate_close(&g);
+	return e;
 }

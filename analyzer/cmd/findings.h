@@ -6,7 +6,7 @@
 #define WH_CMD_FINDINGS_H
 
 #include "analyzer/cmd/cmd.h"
-#include "analyzer/report/leaks_emit.h"
+#include "analyzer/report/formats.h"
 
 struct wh_findings {
 	struct wh_suppressions suppressions;
@@ -17,11 +17,9 @@ struct wh_findings {
 /** Reads suppressions, marks, groups.  @ret must be zeroed; fini also after an error. */
 struct wh_err *wh_findings_build(struct wh_run *run, struct wh_findings *ret) WH_MUST_CHECK;
 void wh_findings_fini(struct wh_findings *f);
-/** Prints the report in the wanted format, with diagnostics; sets nothing. */
-struct wh_err *wh_findings_emit(struct wh_run *run, struct wh_findings *f) WH_MUST_CHECK;
+/** All of findleaks or check: policy, analysis, report in the wanted format, exit code. */
+struct wh_err *wh_findings_run(struct wh_run *run, bool is_check) WH_MUST_CHECK;
 /** The built-in suppressions as text (--print-suppressions). */
-void wh_findings_print_suppressions(struct wh_run *run);
-/** Suppressions for what was found, in LSan's form (--gen-suppressions). */
-void wh_findings_gen_suppressions(struct wh_run *run, const struct wh_findings *f);
+void wh_findings_print_suppressions(FILE *out);
 
 #endif

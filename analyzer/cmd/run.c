@@ -3,14 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "analyzer/cmd/cmd.h"
+#include "analyzer/cmd/findings.h"
 #include "analyzer/cmd/output.h"
 #include "analyzer/cmd/progress.h"
 #include "analyzer/report/leaks_emit.h"
-
-#ifndef WH_VERSION
-#define WH_VERSION "0.1.0"
-#endif
 
 /* ---- what the arguments are ---- */
 
@@ -108,37 +104,34 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* Facts that every report carries: which kernel, which program. */
-static void emit_identity(struct wh_run *run)
+const char *wh_run_identity(struct wh_run *run, struct wh_arena *mem)
 {
-	static const struct {
-		const char *section, *key;
-	} wanted[] = {{"kernel", "release"}, {"process", "program"}};
-	struct wh_arena mem = WH_ARENA_INIT;
 	wh_fact_vec facts = {0};
+	const char *found = NULL;
 	struct wh_err *e = NULL;
 
 	if (run->target->ops->info)
-		e = run->target->ops->info(run->target, &mem, &facts);
-	for (size_t i = 0; !e && i < facts.n; i++)
-		for (size_t w = 0; w < sizeof(wanted) / sizeof(wanted[0]); w++)
-			if (!strcmp(facts.v[i].section, wanted[w].section) &&
-			    !strcmp(facts.v[i].key, wanted[w].key))
-				wh_emit_str(run->emit, wanted[w].key, wanted[w].key,
-					    facts.v[i].value);
+		e = run->target->ops->info(run->target, mem, &facts);
+	for (size_t i = 0; !e && i < facts.n && !found; i++)
+		if ((!strcmp(facts.v[i].section, "kernel") && !strcmp(facts.v[i].key, "release")) ||
+		    (!strcmp(facts.v[i].section, "process") && !strcmp(facts.v[i].key, "program")))
+			found = facts.v[i].value;
 	wh_err_destroy(e);
 	WH_VEC_FINI(&facts);
-	wh_arena_fini(&mem);
+	return found;
 }
 
 void wh_run_emit_dump(struct wh_run *run)
 {
+	struct wh_arena mem = WH_ARENA_INIT;
+
 	wh_emit_object(run->emit, "dump", NULL);
 	wh_emit_str(run->emit, "file", NULL, base_name(run->files.v[0]));
 	wh_emit_str(run->emit, "target", NULL, run->target->ops->name);
 	wh_emit_str(run->emit, "arch", NULL, run->dump->arch ? run->dump->arch->name : NULL);
-	emit_identity(run);
+	wh_emit_str(run->emit, "identity", NULL, wh_run_identity(run, &mem));
 	wh_emit_end(run->emit);
+	wh_arena_fini(&mem);
 }
 
 void wh_run_emit_diags(struct wh_run *run)
@@ -300,7 +293,10 @@ int wh_main(int argc, char **argv)
 		code = report_error(e);
 	else if (cli.version)
 		code = printf("weephole %s\n", WH_VERSION) < 0 ? WH_EXIT_INTERNAL : WH_EXIT_OK;
-	else if (cli.help_short || cli.help_full)
+	else if (cli.print_suppressions) {
+		wh_findings_print_suppressions(stdout);
+		code = fflush(stdout) ? WH_EXIT_INTERNAL : WH_EXIT_OK;
+	} else if (cli.help_short || cli.help_full)
 		code = print_help(&cli);
 	else if (!cli.cmd) {
 		print_help(&cli);

@@ -46,15 +46,18 @@ const struct wh_emit_ops wh_emit_none_ops = {none_open,	 none_close, none_value,
 
 static const struct wh_emit_ops *const backends[WH_FORMAT_COUNT] = {
 	[WH_FORMAT_TEXT] = &wh_emit_text_ops,	[WH_FORMAT_JSON] = &wh_emit_json_ops,
-	[WH_FORMAT_PLAIN] = &wh_emit_plain_ops, [WH_FORMAT_NDJSON] = &wh_emit_none_ops,
+	[WH_FORMAT_PLAIN] = &wh_emit_plain_ops, [WH_FORMAT_NDJSON] = &wh_emit_json_ops,
 	[WH_FORMAT_FOLDED] = &wh_emit_none_ops, [WH_FORMAT_SARIF] = &wh_emit_none_ops,
 	[WH_FORMAT_JUNIT] = &wh_emit_none_ops,	[WH_FORMAT_HTML] = &wh_emit_none_ops,
 };
 
-static void level_push(struct wh_emit *e, const char *key, bool array, bool visible)
+static void level_push(struct wh_emit *e, const char *key, const char *title, bool array,
+		       bool visible)
 {
-	struct wh_err *err =
-		WH_VEC_PUSH(&e->levels, (struct wh_emit_level){array, visible, 0, key});
+	struct wh_err *err = WH_VEC_PUSH(
+		&e->levels,
+		(struct wh_emit_level){
+			.array = array, .visible = visible, .titled = title && *title, .key = key});
 
 	if (err) {
 		wh_err_destroy(err);
@@ -72,7 +75,7 @@ struct wh_err *wh_emit_create(FILE *out, const struct wh_emit_opts *opts, struct
 	e->opts = *opts;
 	e->ops = backends[opts->format];
 	e->ops->open(e, NULL, "", /* array= */ false);
-	level_push(e, NULL, false, true);
+	level_push(e, NULL, NULL, false, true);
 	*ret = e;
 	return NULL;
 }
@@ -151,7 +154,7 @@ static void open_level(struct wh_emit *e, const char *key, const char *title, bo
 		e->ops->open(e, key, title, array);
 		counted(e);
 	}
-	level_push(e, key, array, visible);
+	level_push(e, key, title, array, visible);
 	wh_emit_flush(e, false);
 }
 
@@ -246,7 +249,7 @@ void wh_emit_table(struct wh_emit *e, const char *key, const char *title,
 		e->ops->table(e, key, title);
 		counted(e);
 	}
-	level_push(e, key, true, visible);
+	level_push(e, key, title, true, visible);
 }
 
 void wh_emit_row(struct wh_emit *e)

@@ -7,6 +7,12 @@
 
 #define DEEP 3
 
+/* NDJSON is the same on one line. */
+static bool breaks(const struct wh_emit *e, size_t depth)
+{
+	return depth < DEEP && e->opts.format != WH_FORMAT_NDJSON;
+}
+
 /* Comma, line break and key of the next member. */
 static void json_lead(struct wh_emit *e, const char *key)
 {
@@ -17,7 +23,7 @@ static void json_lead(struct wh_emit *e, const char *key)
 		return;
 	if (l->n)
 		wh_strbuf_putc(&e->sb, ',');
-	if (depth < DEEP) {
+	if (breaks(e, depth)) {
 		wh_strbuf_putc(&e->sb, '\n');
 		for (size_t i = 0; i < depth; i++)
 			wh_strbuf_puts(&e->sb, "  ");
@@ -40,7 +46,7 @@ static void json_shut(struct wh_emit *e, char bracket, uint64_t members)
 {
 	size_t depth = e->levels.n;
 
-	if (depth < DEEP && members) {
+	if (members && breaks(e, depth)) {
 		wh_strbuf_putc(&e->sb, '\n');
 		for (size_t i = 1; i < depth; i++)
 			wh_strbuf_puts(&e->sb, "  ");
@@ -53,7 +59,7 @@ static void json_close(struct wh_emit *e)
 	const struct wh_emit_level *l;
 
 	if (!e->levels.n) { /* the root */
-		wh_strbuf_puts(&e->sb, "\n}\n");
+		wh_strbuf_puts(&e->sb, breaks(e, 0) ? "\n}\n" : "}\n");
 		return;
 	}
 	l = &e->levels.v[e->levels.n - 1];

@@ -43,6 +43,7 @@ struct wh_emit_ops {
 struct wh_emit_level {
 	bool array;
 	bool visible;	 /**< this and everything around it is printed */
+	bool titled;	 /**< text is set in below its title */
 	uint64_t n;	 /**< members so far */
 	const char *key; /**< its own; NULL for the root and elements; borrowed until it ends */
 };

@@ -31,13 +31,13 @@ static void spaces(struct wh_emit *e, size_t n)
 		wh_strbuf_putc(&e->sb, ' ');
 }
 
-/* Two columns for every level below the root that people see. */
+/* Two columns for every level below the root that has a title. */
 static void indent(struct wh_emit *e)
 {
 	size_t n = 0;
 
 	for (size_t i = 1; i < e->levels.n; i++)
-		n += e->levels.v[i].visible;
+		n += e->levels.v[i].visible && e->levels.v[i].titled;
 	spaces(e, 2 * n);
 }
 

@@ -7,11 +7,14 @@
 
 #include "analyzer/name/frame.h"
 
-const char *wh_leaks_outcome(const struct wh_leaks *l, bool incomplete)
+const char *wh_leaks_outcome(const struct wh_leaks_view *v)
 {
-	if (l->all.count > l->kinds[WH_LEAK_SUPPRESSED].count)
-		return "findings";
-	return incomplete || !l->allocated.count ? "incomplete" : "clean";
+	const struct wh_leaks *l = v->leaks;
+	bool any = !v->policy_findings && l->all.count > l->kinds[WH_LEAK_SUPPRESSED].count;
+
+	for (size_t i = 0; v->policy_findings && i < l->groups.n; i++)
+		any |= v->policy_findings[i];
+	return any ? "findings" : v->incomplete || !l->allocated.count ? "incomplete" : "clean";
 }
 
 static void put_objects(struct wh_strbuf *sb, const struct wh_tally *t)
@@ -53,8 +56,9 @@ void wh_leaks_verdict(struct wh_strbuf *sb, const struct wh_leaks_view *v)
 		wh_strbuf_puts(sb, "Leaks: nothing refers to ");
 		put_objects(sb, &lost);
 		if (top) {
-			wh_strbuf_printf(sb, "; most: %llu bytes of ",
-					 (unsigned long long)top->all.bytes);
+			wh_strbuf_puts(sb, "; most: ");
+			wh_text_u64(sb, top->all.bytes);
+			wh_strbuf_puts(sb, " bytes of ");
 			put_site(sb, top);
 		}
 		wh_strbuf_putc(sb, '.');
@@ -103,7 +107,7 @@ void wh_leaks_summary(struct wh_strbuf *sb, const struct wh_leaks *l)
 void wh_leaks_emit_verdict(struct wh_emit *e, const struct wh_leaks_view *v)
 {
 	struct wh_strbuf sb = WH_STRBUF_INIT;
-	const char *outcome = wh_leaks_outcome(v->leaks, v->incomplete);
+	const char *outcome = wh_leaks_outcome(v);
 
 	wh_leaks_verdict(&sb, v);
 	wh_emit_u64(e, "schema", NULL, WH_REPORT_SCHEMA, WH_UNIT_NONE);
@@ -400,7 +404,8 @@ void wh_leaks_emit_groups(struct wh_emit *e, const struct wh_leaks_view *v)
 		emit_groups_plain(e, v->leaks);
 	if (f == WH_FORMAT_TEXT || f == WH_FORMAT_PLAIN)
 		return;
-	emit_leaks(e, v);
+	if (!v->groups_only)
+		emit_leaks(e, v);
 	wh_emit_array(e, "groups", NULL);
 	for (size_t i = 0; i < v->leaks->groups.n; i++)
 		emit_group_json(e, v, &v->leaks->groups.v[i]);
@@ -539,7 +544,7 @@ void wh_leaks_emit_summary(struct wh_emit *e, const struct wh_leaks_view *v)
 	wh_emit_str(e, "advice", NULL, advice);
 	wh_emit_line(e, WH_STYLE_PLAIN, "%s", "");
 	if (advice) {
-		wh_emit_line(e, WH_STYLE_BOLD, "No allocation stacks were recorded: %s", advice);
+		wh_emit_line(e, WH_STYLE_BOLD, "Advice: %s", advice);
 		wh_emit_line(e, WH_STYLE_PLAIN, "%s", "");
 	}
 	wh_leaks_summary(&sb, v->leaks);

@@ -21,13 +21,15 @@ struct wh_leaks_view {
 	uint64_t limit;				    /**< groups in text; 0 all */
 	uint64_t num_callers;			    /**< frames in text; 0 all */
 	uint32_t show_kinds; /**< bits of enum wh_leak_kind: what text shows */
+	bool groups_only;    /**< without the list of every leak */
 	bool details;	     /**< contents of each representative */
 	bool verbose;
-	bool incomplete; /**< something was lost that could change the answer */
+	const bool *policy_findings; /**< by group; NULL: there is no policy */
+	bool incomplete;	     /**< something was lost that could change the answer */
 };
 
-/** "findings", "clean" or "incomplete": the word of the whole report. */
-const char *wh_leaks_outcome(const struct wh_leaks *l, bool incomplete);
+/** "findings" (of the policy, where there is one), "clean" or "incomplete": the word of the report. */
+const char *wh_leaks_outcome(const struct wh_leaks_view *v);
 /** One sentence, the first line of the text. */
 void wh_leaks_verdict(struct wh_strbuf *sb, const struct wh_leaks_view *v);
 /** The last line. */
