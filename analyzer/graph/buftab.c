@@ -5,8 +5,8 @@
  *
  *	building:  columns grow row by row; a segment is a run of rows with rising addresses, each
  *	           stored as a distance from the last, so that nothing keeps 8-byte addresses
- *	freeze:    segments sorted (usually they already are) ─► columns permuted only when they were
- *	           not ─► overlaps settled ─► regions and leaves (buftab_priv.h) ─► distances dropped
+ *	freeze:    segments sorted (usually they already are), else merged ─► overlaps, if there are any,
+ *	           settled ─► regions and leaves (buftab_priv.h) ─► distances dropped
  *
  * Invariants once frozen: rows are in address order; row i ends at or below the start of row i+1; every
  * start is 8-aligned and is exactly one set bit; columns other than `state` never change.
@@ -304,33 +304,108 @@ static struct wh_err *rebuild_sorted(struct wh_buftab *t)
 	return NULL;
 }
 
-/* Segments are disjoint but their rows stand in another order in the columns: permute by copying. */
-static struct wh_err *permute(struct wh_buftab *t)
+/* One segment on its way through the merge. */
+struct cursor {
+	uint64_t addr; /* of its next row */
+	size_t i, end; /* columns not yet taken */
+};
+
+static void heap_sift(struct cursor *h, size_t n, size_t i)
+{
+	for (;;) {
+		size_t l = 2 * i + 1, least = i;
+		struct cursor x;
+
+		if (l < n && h[l].addr < h[least].addr)
+			least = l;
+		if (l + 1 < n && h[l + 1].addr < h[least].addr)
+			least = l + 1;
+		if (least == i)
+			return;
+		x = h[i];
+		h[i] = h[least];
+		h[least] = x;
+		i = least;
+	}
+}
+
+/* Takes rows of @from in address order; *ret_overlap when two overlap, and then @t is incomplete. */
+static struct wh_err *merge_into(struct wh_buftab *t, const struct wh_buftab *from,
+				 bool *ret_overlap)
+{
+	WH_AUTO_FREE struct cursor *heap = wh_calloc(from->segments.n, sizeof(*heap));
+	size_t n = from->segments.n;
+	uint64_t prev_end = 0;
+
+	if (!heap)
+		return &wh_err_nomem;
+	WH_TRY(columns_reserve(t, from->n));
+	for (size_t s = 0; s < n; s++) { /* sorted by base: a heap already */
+		const struct segment *g = &from->segments.v[s];
+
+		heap[s] = (struct cursor){.addr = g->base, .i = g->first, .end = g->first + g->n};
+	}
+	while (n) {
+		struct cursor *c = &heap[0];
+		/* While no other segment comes in between, rows flow without touching the heap. */
+		uint64_t next = n < 2 ? UINT64_MAX : heap[1].addr;
+
+		if (n > 2 && heap[2].addr < next)
+			next = heap[2].addr;
+		do {
+			uint64_t size = buftab_row_size(from, (uint32_t)c->i);
+
+			if (c->addr < prev_end) {
+				*ret_overlap = true;
+				return NULL;
+			}
+			prev_end = c->addr + size;
+			WH_TRY(row_append(t, from->cls[c->i], c->addr, size, from->state[c->i]));
+			c->i++;
+			c->addr += c->i < c->end ? 8 * (uint64_t)from->delta[c->i] : 0;
+		} while (c->i < c->end && c->addr < next);
+		if (c->i == c->end)
+			heap[0] = heap[--n];
+		heap_sift(heap, n, 0);
+	}
+	return NULL;
+}
+
+static void columns_free(struct wh_buftab *t)
+{
+	free(t->size);
+	free(t->cls);
+	free(t->state);
+	free(t->delta);
+	WH_VEC_FINI(&t->large);
+	WH_VEC_FINI(&t->segments);
+}
+
+/* Rows rise within segments, but segments interleave: merge them. */
+static struct wh_err *merge(struct wh_buftab *t, bool *ret_overlap)
 {
 	struct wh_buftab from = *t;
-	struct wh_err *e = NULL;
+	struct wh_err *e;
 
 	t->size = NULL, t->cls = NULL, t->state = NULL, t->delta = NULL;
 	t->n = t->cap = 0;
 	memset(&t->large, 0, sizeof(t->large));
 	memset(&t->segments, 0, sizeof(t->segments));
-	e = columns_reserve(t, from.n);
-	for (size_t s = 0; s < from.segments.n && !e; s++) {
-		const struct segment *g = &from.segments.v[s];
-		uint64_t addr = g->base;
+	*ret_overlap = false;
+	e = merge_into(t, &from, ret_overlap);
+	if (!e && *ret_overlap) {
+		struct wh_buftab half = *t;
 
-		for (size_t i = g->first; i < g->first + g->n && !e; i++) {
-			addr += 8 * (uint64_t)from.delta[i];
-			e = row_append(t, from.cls[i], addr, buftab_row_size(&from, (uint32_t)i),
-				       from.state[i]);
-		}
+		columns_free(&half);
+		t->size = from.size, t->cls = from.cls, t->state = from.state,
+		t->delta = from.delta;
+		t->n = from.n, t->cap = from.cap;
+		t->large.v = from.large.v, t->large.n = from.large.n, t->large.cap = from.large.cap;
+		t->segments.v = from.segments.v, t->segments.n = from.segments.n;
+		t->segments.cap = from.segments.cap;
+		return NULL;
 	}
-	free(from.size);
-	free(from.cls);
-	free(from.state);
-	free(from.delta);
-	WH_VEC_FINI(&from.large);
-	WH_VEC_FINI(&from.segments);
+	columns_free(&from);
 	return e;
 }
 
@@ -456,7 +531,7 @@ static void ranks_fill(struct wh_buftab *t)
 					  : 0;
 			if (!l->bits)
 				continue;
-			rank += (uint32_t)__builtin_popcountll(l->bits);
+			rank += bits_count(l->bits);
 			last = base + 8 * (uint64_t)(63 - __builtin_clzll(l->bits));
 			have = true;
 		}
@@ -506,13 +581,16 @@ static struct wh_err *slots_fill(struct wh_buftab *t)
 
 struct wh_err *wh_buftab_freeze(struct wh_buftab *t)
 {
+	bool overlap = false;
+
 	if (t->frozen)
 		return NULL;
 	wh_sort(t->segments.v, t->segments.n, sizeof(*t->segments.v), segment_cmp);
-	if (!segments_disjoint(t) || !rows_disjoint(t))
+	/* The usual case needs no work; interleaved segments are merged; overlaps are sorted out slowly. */
+	if (!segments_disjoint(t) || !segments_in_order(t) || !rows_disjoint(t))
+		WH_TRY(merge(t, &overlap));
+	if (overlap)
 		WH_TRY(rebuild_sorted(t));
-	else if (!segments_in_order(t))
-		WH_TRY(permute(t));
 	WH_TRY(regions_make(t));
 	WH_TRY(bits_fill(t));
 	ranks_fill(t);
@@ -736,8 +814,7 @@ bool wh_row_iter_next(struct row_iter *it)
 			continue;
 		it->start = leaf_base(r, it->leaf) + 8 * (uint64_t)__builtin_ctzll(it->bits);
 		it->row = r->leaves[it->leaf].rank +
-			  (uint32_t)__builtin_popcountll(r->leaves[it->leaf].bits &
-							 ((it->bits & -it->bits) - 1));
+			  bits_count(r->leaves[it->leaf].bits & ((it->bits & -it->bits) - 1));
 		it->bits &= it->bits - 1;
 		return true;
 	}

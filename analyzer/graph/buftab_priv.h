@@ -122,26 +122,40 @@ static inline const struct region *buftab_region(const struct wh_buftab *t, uint
 	return &t->regions[lo];
 }
 
-/* The row whose extent holds @addr within a dense leaf; sets its start. */
-static inline uint32_t leaf_find(const struct wh_buftab *t, const struct leaf *l, uint64_t addr,
-				 uint64_t *ret_start)
+/* Bits set, without the instruction that the baseline of amd64 lacks (a call otherwise). */
+static inline uint32_t bits_count(uint64_t v)
+{
+	v -= v >> 1 & 0x5555555555555555ull;
+	v = (v & 0x3333333333333333ull) + (v >> 2 & 0x3333333333333333ull);
+	v = (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0full;
+	return (uint32_t)(v * 0x0101010101010101ull >> 56);
+}
+
+/* The last row of a dense region that starts at or below @addr, whose leaf is @l; sets its start. */
+static inline uint32_t leaf_rank(const struct leaf *l, uint64_t addr, uint64_t *ret_start)
 {
 	uint64_t base = addr & ~(uint64_t)(LEAF_BYTES - 1), m;
 	unsigned int bit = (unsigned int)(addr >> 3) & 63;
-	uint64_t start;
-	uint32_t row;
 
 	m = l->bits & (~0ull >> (63 - bit));
 	if (m) {
-		start = base + 8 * (uint64_t)(63 - __builtin_clzll(m));
-		row = l->rank + (uint32_t)__builtin_popcountll(m) - 1;
-	} else if (l->back) {
-		start = base - 8 * (uint64_t)l->back;
-		row = l->rank - 1;
-	} else {
-		return WH_ROW_NONE;
+		*ret_start = base + 8 * (uint64_t)(63 - __builtin_clzll(m));
+		return l->rank + bits_count(m) - 1;
 	}
-	if (addr - start >= buftab_row_size(t, row))
+	if (!l->back)
+		return WH_ROW_NONE;
+	*ret_start = base - 8 * (uint64_t)l->back;
+	return l->rank - 1;
+}
+
+/* The row of a dense region whose extent holds @addr; sets its start. */
+static inline uint32_t leaf_find(const struct wh_buftab *t, const struct leaf *l, uint64_t addr,
+				 uint64_t *ret_start)
+{
+	uint64_t start;
+	uint32_t row = leaf_rank(l, addr, &start);
+
+	if (row == WH_ROW_NONE || addr - start >= buftab_row_size(t, row))
 		return WH_ROW_NONE;
 	*ret_start = start;
 	return row;

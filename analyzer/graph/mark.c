@@ -230,6 +230,40 @@ static struct wh_err *nodes_pass(struct wh_marks *m)
 	return NULL;
 }
 
+static bool anything_absent(const struct wh_marks *m)
+{
+	for (size_t c = 0; c <= m->n_classes; c++)
+		if (atomic_load(&m->class_absent[c]))
+			return true;
+	return false;
+}
+
+/*
+ * Which class points at which is only needed when something could not be read, and costs a tenth of the
+ * scan.  When that shows only in the pass itself, look at everything once more.
+ */
+static struct wh_err *classes_pass(struct wh_marks *m)
+{
+	WH_AUTO_FREE struct wh_mark_counts *kept = NULL;
+	struct wh_err *e;
+
+	if (m->track_classes || !anything_absent(m))
+		return NULL;
+	kept = wh_calloc(m->n_workers, sizeof(*kept));
+	if (!kept)
+		return &wh_err_nomem;
+	for (unsigned int i = 0; i < m->n_workers; i++)
+		kept[i] = m->workers[i].counts;
+	for (size_t i = 0; i < m->t->n / 64 + 1; i++)
+		atomic_store(&m->rescan[i], UINT64_MAX);
+	m->track_classes = true;
+	m->first_pass = false;
+	e = pass(m, "scan again", m->plan->nodes.v, m->plan->nodes.n, true);
+	for (unsigned int i = 0; i < m->n_workers; i++)
+		m->workers[i].counts = kept[i];
+	return e;
+}
+
 static void worker_fini(struct worker *w)
 {
 	wh_reader_destroy(w->reader);
@@ -272,7 +306,7 @@ static struct wh_err *tables_init(struct wh_marks *m)
 						 : rows * 12 + (32u << 20);
 
 	m->n_classes = (uint16_t)m->t->classes.n;
-	m->track_classes = true;
+	m->track_classes = m->plan->missing.n > 0;
 	m->level = wh_calloc(rows, sizeof(*m->level));
 	m->rescan = wh_calloc(rows / 64 + 1, sizeof(*m->rescan));
 	m->class_edges = wh_calloc((size_t)m->n_classes * m->n_classes, 1);
@@ -314,6 +348,7 @@ static struct wh_err *run(struct wh_marks *m)
 	WH_TRY(words_pass(m));
 	WH_TRY(pass(m, "roots", m->plan->roots.v, m->plan->roots.n, false));
 	WH_TRY(nodes_pass(m));
+	WH_TRY(classes_pass(m));
 	counts_sum(m);
 	if (m->opts.keep_parents)
 		WH_TRY(wh_chain_run(m));

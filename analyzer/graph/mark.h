@@ -32,7 +32,8 @@ struct wh_mark_opts {
 	unsigned int (*interior_ok)(const void *arg, struct wh_reader *r, uint32_t row,
 				    uint64_t addr, uint64_t size, uint64_t off);
 	const void *interior_arg;
-	const char *const *interior_names; /**< of the heuristics, by number; 16, NULL where unused */
+	const char *const
+		*interior_names; /**< of the heuristics, by number; 16, NULL where unused */
 	/**
 	 * Remember the shortest chain of holders of every row (for explain): all references are stored, so
 	 * this costs memory (within wh_ctx.memory_budget, else WH_ERR_LIMIT).

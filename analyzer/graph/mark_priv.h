@@ -21,6 +21,7 @@
 struct hit {
 	uint64_t value;
 	uint64_t where;		 /* label address of the word */
+	uint64_t start;		 /* of row */
 	const struct leaf *leaf; /* NULL: `row` is known */
 	uint32_t row;
 	uint32_t src;
@@ -41,6 +42,7 @@ struct worker {
 	struct wh_reader *reader; /* of the memory being scanned */
 	struct wh_reader *aux;	  /* of heuristics, which must not disturb it; NULL without them */
 	struct edge_writer edges;
+	const struct region *region; /* of the last hit */
 	struct hit hits[HITS_MAX];
 	unsigned int n_hits;
 	uint32_t src;		  /* whose targets are being collected; ROW_ROOT none */

@@ -2,8 +2,8 @@
 /*
  * The inner loop: which words of a piece of memory point into a buffer, and into which?
  *
- *	words ─► in bounds? ─► hits[64] ─► stage 1: region, leaf  (prefetch leaf)
- *	                                   stage 2: leaf to row   (prefetch size, level)
+ *	words ─► in bounds? ─► hits[64] ─► stage 1: region, leaf   (prefetch leaf)
+ *	                                   stage 2: leaf to row    (prefetch size, level)
  *	                                   stage 3: row to effect
  *
  * Nearly all words fail the bounds test.  The rest would each wait for three cache misses one after
@@ -199,25 +199,28 @@ static bool hit_retarget(const struct worker *w, struct hit *h)
 	return true;
 }
 
-static void hit_settle(struct worker *w, struct hit *h, uint64_t start)
+/* The region of the last word is the best guess for the next. */
+static const struct region *region_guess(struct worker *w, uint64_t value)
 {
-	__builtin_prefetch(&w->m->level[h->row]);
-	h->interior = w->m->opts.start_pointers && h->value != start && !h->alias;
-	if (h->interior && interior_accepted(w, h, start))
-		h->interior = false;
+	const struct region *r = w->region;
+
+	if (r && value - r->start < r->end - r->start)
+		return r;
+	r = buftab_region(w->m->t, value);
+	if (r)
+		w->region = r;
+	return r;
 }
 
-/* Stage 1. */
+/* Stage 1: which leaf? */
 static void hit_locate(struct worker *w, struct hit *h)
 {
-	const struct wh_buftab *t = w->m->t;
-	const struct region *r = buftab_region(t, h->value);
+	const struct region *r = region_guess(w, h->value);
 
 	h->leaf = NULL;
 	h->row = WH_ROW_NONE;
-	h->interior = false;
 	if (!r && hit_retarget(w, h))
-		r = buftab_region(t, h->value);
+		r = buftab_region(w->m->t, h->value);
 	if (!r)
 		return;
 	if (r->dense) {
@@ -225,24 +228,39 @@ static void hit_locate(struct worker *w, struct hit *h)
 		__builtin_prefetch(h->leaf);
 	} else {
 		h->row = r->first_row;
-		hit_settle(w, h, r->start);
+		h->start = r->start;
 	}
 }
 
-/* Stage 2. */
-static void hit_resolve(struct worker *w, struct hit *h)
+/* Stage 2: which row starts at or below? */
+static void hit_rank(struct worker *w, struct hit *h)
 {
-	uint64_t start = 0;
-
 	if (!h->leaf)
 		return;
-	h->row = leaf_find(w->m->t, h->leaf, h->value, &start);
-	if (h->row == WH_ROW_NONE && hit_retarget(w, h)) {
-		h->row = wh_buftab_find(w->m->t, h->value);
-		start = h->value;
+	h->row = leaf_rank(h->leaf, h->value, &h->start);
+	if (h->row == WH_ROW_NONE)
+		return;
+	__builtin_prefetch(&w->m->t->size[h->row]);
+	__builtin_prefetch(&w->m->level[h->row]);
+}
+
+/* Stage 3: does it reach up to the word? */
+static void hit_resolve(struct worker *w, struct hit *h)
+{
+	const struct wh_buftab *t = w->m->t;
+
+	if (h->row != WH_ROW_NONE && h->value - h->start >= buftab_row_size(t, h->row))
+		h->row = WH_ROW_NONE;
+	if (h->row == WH_ROW_NONE && h->leaf && hit_retarget(w, h)) {
+		h->row = wh_buftab_find(t, h->value);
+		h->start = h->value;
 	}
-	if (h->row != WH_ROW_NONE)
-		hit_settle(w, h, start);
+	h->interior = false;
+	if (h->row == WH_ROW_NONE || !w->m->opts.start_pointers)
+		return;
+	h->interior = h->value != h->start && !h->alias;
+	if (h->interior && interior_accepted(w, h, h->start))
+		h->interior = false;
 }
 
 static void hits_flush(struct worker *w)
@@ -253,8 +271,9 @@ static void hits_flush(struct worker *w)
 	for (unsigned int i = 0; i < n; i++)
 		hit_locate(w, &w->hits[i]);
 	for (unsigned int i = 0; i < n; i++)
-		hit_resolve(w, &w->hits[i]);
+		hit_rank(w, &w->hits[i]);
 	for (unsigned int i = 0; i < n; i++) {
+		hit_resolve(w, &w->hits[i]);
 		if (w->hits[i].src != w->src) {
 			finish_source(w);
 			w->src = w->hits[i].src;
