@@ -51,6 +51,12 @@ static inline void *wh_calloc(size_t n, size_t elem)
 	return calloc(n ? n : 1, elem);
 }
 
+/**
+ * Zeroed memory for a big table that is read at random: on huge pages where the host offers them, which
+ * saves most of the TLB misses.  NULL when out of memory; release with free().
+ */
+void *wh_alloc_table(size_t n, size_t elem);
+
 /** qsort that accepts an empty array (whose pointer may be NULL). */
 static inline void wh_sort(void *v, size_t n, size_t elem, int (*cmp)(const void *, const void *))
 {

@@ -472,7 +472,7 @@ static struct wh_err *regions_make(struct wh_buftab *t)
 	for (size_t i = 0; i < t->n_regions; i++)
 		if (t->regions[i].dense)
 			leaves += region_leaf_count(&t->regions[i]);
-	t->leaves = wh_calloc(leaves, sizeof(*t->leaves));
+	t->leaves = wh_alloc_table(leaves, sizeof(*t->leaves));
 	if (!t->leaves)
 		return &wh_err_nomem;
 	t->n_leaves = leaves;

@@ -307,7 +307,7 @@ static struct wh_err *tables_init(struct wh_marks *m)
 
 	m->n_classes = (uint16_t)m->t->classes.n;
 	m->track_classes = m->plan->missing.n > 0;
-	m->level = wh_calloc(rows, sizeof(*m->level));
+	m->level = wh_alloc_table(rows, sizeof(*m->level));
 	m->rescan = wh_calloc(rows / 64 + 1, sizeof(*m->rescan));
 	m->class_edges = wh_calloc((size_t)m->n_classes * m->n_classes, 1);
 	m->class_seen = wh_calloc(m->n_classes, 1);

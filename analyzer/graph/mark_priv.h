@@ -15,6 +15,7 @@
 #define LEVEL_FULL     2u
 
 #define HITS_MAX 64
+#define SEEN_MAX 1024
 #define ROW_ROOT WH_ROW_NONE /* source of a hit that comes from a root */
 
 /* A word that lies within the bounds of the table, on its way through the three stages of a flush. */
@@ -42,6 +43,8 @@ struct worker {
 	struct wh_reader *reader; /* of the memory being scanned */
 	struct wh_reader *aux;	  /* of heuristics, which must not disturb it; NULL without them */
 	struct edge_writer edges;
+	uint64_t seen
+		[SEEN_MAX]; /* values that led to a fully reached row: nothing more to do for them */
 	const struct region *region; /* of the last hit */
 	struct hit hits[HITS_MAX];
 	unsigned int n_hits;

@@ -22,6 +22,12 @@ static uint8_t level_of(const struct wh_marks *m, uint32_t row)
 	return atomic_load_explicit(&m->level[row], memory_order_relaxed);
 }
 
+/* Where the value would be if it had been seen lately to point at a row that is fully reached. */
+static inline uint64_t *seen_slot(struct worker *w, uint64_t value)
+{
+	return &w->seen[(value >> 3 ^ value >> 13 ^ value >> 23) & (SEEN_MAX - 1)];
+}
+
 static void push_u32(struct worker *w, void *v, size_t *n, size_t *cap, uint32_t val)
 {
 	uint32_t *a;
@@ -175,14 +181,19 @@ static void hit_apply(struct worker *w, const struct hit *h)
 			add_target(w, h->row | (h->interior ? EDGE_INTERIOR : 0));
 		return;
 	}
+	to = level_of(m, h->row);
+	if (to == LEVEL_FULL) {
+		if (!h->alias && !m->track_classes)
+			*seen_slot(w, h->value) = h->value;
+		return;
+	}
+	if (to >= cap)
+		return;
 	if (h->src == ROW_ROOT) {
 		wh_mark_raise(w, h->row, cap);
 		return;
 	}
 	from = level_of(m, h->src);
-	to = level_of(m, h->row);
-	if (to >= cap)
-		return;
 	if (from)
 		wh_mark_raise(w, h->row, from < cap ? from : cap);
 	if (from < cap)
@@ -321,16 +332,29 @@ static inline __attribute__((always_inline)) void alias_try(struct worker *w, ui
 	}
 }
 
-/* A loop for each word size and byte order, so that the usual one costs a load, a subtraction, a compare. */
-static inline __attribute__((always_inline)) void scan_loop(struct worker *w, uint32_t src,
-							    uint64_t label, const uint8_t *p,
-							    size_t len, struct wh_abi abi,
-							    bool tags)
+/* The words to scan: part of a source, whose own extent a word may point into without meaning anything. */
+struct piece {
+	uint32_t src;
+	uint64_t self, self_size;
+	uint64_t label;
+	const uint8_t *p;
+	size_t len;
+};
+
+/*
+ * A loop for each word size and byte order, so that the usual one costs a load, a subtraction, a compare.
+ * Two kinds of words are so common in a kernel that they are settled here: pointers of a buffer to itself
+ * (empty list heads), and values that were seen lately and led to a row that was reached already.
+ */
+static inline __attribute__((always_inline)) void
+scan_loop(struct worker *w, const struct piece *pc, struct wh_abi abi, bool tags)
 {
 	const struct wh_marks *m = w->m;
 	uint64_t min = m->min, span = m->span, clear = ~m->plan->tag_clear, set = m->plan->tag_set;
+	uint64_t self = pc->self, self_size = pc->self_size;
+	const uint8_t *p = pc->p;
 
-	for (size_t i = 0; i + abi.word <= len; i += abi.word) {
+	for (size_t i = 0; i + abi.word <= pc->len; i += abi.word) {
 		uint64_t v = wh_get_word(abi, p + i);
 
 		if (tags) {
@@ -338,37 +362,43 @@ static inline __attribute__((always_inline)) void scan_loop(struct worker *w, ui
 			if (v >> 63)
 				v |= set;
 		}
-		if (__builtin_expect(v - min < span, 0))
-			hit_add(w, src, v, label + i, false);
-		else if (v)
-			alias_try(w, src, v, label + i);
+		if (__builtin_expect(v - min >= span, 1)) {
+			if (v)
+				alias_try(w, pc->src, v, pc->label + i);
+		} else if (v - self < self_size) {
+			continue;
+		} else if (*seen_slot(w, v) == v) {
+			w->counts.candidates++;
+			w->counts.follows++;
+		} else {
+			hit_add(w, pc->src, v, pc->label + i, false);
+		}
 	}
-	w->counts.words += len / abi.word;
+	w->counts.words += pc->len / abi.word;
 }
 
-static void scan_unmasked(struct worker *w, uint32_t src, uint64_t label, const uint8_t *p,
-			  size_t len)
+static void scan_unmasked(struct worker *w, struct piece pc)
 {
 	const struct wh_abi abi = w->m->abi;
 	bool tags = w->m->plan->tag_clear || w->m->plan->tag_set;
-	size_t skip = (size_t)(-label & (uint64_t)(abi.word - 1));
+	size_t skip = (size_t)(-pc.label & (uint64_t)(abi.word - 1));
 
-	if (skip >= len)
+	if (skip >= pc.len)
 		return;
-	label += skip;
-	p += skip;
-	len -= skip;
+	pc.label += skip;
+	pc.p += skip;
+	pc.len -= skip;
 	if (abi.word == 8 && !abi.big_endian) {
 		if (tags)
-			scan_loop(w, src, label, p, len, (struct wh_abi){false, 8}, true);
+			scan_loop(w, &pc, (struct wh_abi){false, 8}, true);
 		else
-			scan_loop(w, src, label, p, len, (struct wh_abi){false, 8}, false);
+			scan_loop(w, &pc, (struct wh_abi){false, 8}, false);
 	} else if (abi.word == 8) {
-		scan_loop(w, src, label, p, len, (struct wh_abi){true, 8}, tags);
+		scan_loop(w, &pc, (struct wh_abi){true, 8}, tags);
 	} else if (abi.big_endian) {
-		scan_loop(w, src, label, p, len, (struct wh_abi){true, 4}, tags);
+		scan_loop(w, &pc, (struct wh_abi){true, 4}, tags);
 	} else {
-		scan_loop(w, src, label, p, len, (struct wh_abi){false, 4}, tags);
+		scan_loop(w, &pc, (struct wh_abi){false, 4}, tags);
 	}
 }
 
@@ -388,27 +418,36 @@ static size_t mask_find(const struct wh_plan *p, uint64_t label)
 	return lo;
 }
 
+/* The part [lo, hi) of @whole, in label addresses. */
+static void scan_stretch(struct worker *w, struct piece *part, const struct piece *whole,
+			 uint64_t lo, uint64_t hi)
+{
+	part->label = lo;
+	part->p = whole->p + (lo - whole->label);
+	part->len = (size_t)(hi - lo);
+	scan_unmasked(w, *part);
+}
+
 /* Leaves out what the masks cover; @mask is a cursor that only moves up. */
-static void scan_masked(struct worker *w, uint32_t src, uint64_t label, const uint8_t *p,
-			size_t len, size_t *mask)
+static void scan_masked(struct worker *w, const struct piece *pc, size_t *mask)
 {
 	const struct wh_plan *plan = w->m->plan;
-	uint64_t end = label + len, at = label;
+	uint64_t end = pc->label + pc->len, at = pc->label;
+	struct piece part = *pc;
 
 	if (w->m->nodes_pass)
-		w->counts.bytes_nodes += len;
+		w->counts.bytes_nodes += pc->len;
 	else
-		w->counts.bytes_roots += len;
+		w->counts.bytes_roots += pc->len;
 	while (*mask < plan->masks.n && plan->masks.v[*mask].end <= at)
 		++*mask;
 	for (size_t i = *mask; i < plan->masks.n && plan->masks.v[i].start < end; i++) {
 		if (plan->masks.v[i].start > at)
-			scan_unmasked(w, src, at, p + (at - label),
-				      (size_t)(plan->masks.v[i].start - at));
+			scan_stretch(w, &part, pc, at, plan->masks.v[i].start);
 		at = plan->masks.v[i].end < end ? plan->masks.v[i].end : end;
 	}
 	if (at < end)
-		scan_unmasked(w, src, at, p + (at - label), (size_t)(end - at));
+		scan_stretch(w, &part, pc, at, end);
 }
 
 /* Does this row hold references, and if so, from which level does it start? */
@@ -436,10 +475,11 @@ void wh_scan_piece(struct worker *w, uint64_t label, const uint8_t *p, size_t le
 	struct wh_marks *m = w->m;
 	size_t mask = mask_find(m->plan, label);
 	uint64_t end = label + len;
+	struct piece pc = {.src = ROW_ROOT, .label = label, .p = p, .len = len};
 	struct row_iter it;
 
 	if (!m->nodes_pass) {
-		scan_masked(w, ROW_ROOT, label, p, len, &mask);
+		scan_masked(w, &pc, &mask);
 		return;
 	}
 	wh_row_iter_init(&it, m->t, label);
@@ -453,7 +493,13 @@ void wh_scan_piece(struct worker *w, uint64_t label, const uint8_t *p, size_t le
 		if (m->track_classes)
 			atomic_store_explicit(&m->class_seen[m->t->cls[it.row]], 1,
 					      memory_order_relaxed);
-		scan_masked(w, it.row, lo, p + (lo - label), (size_t)(hi - lo), &mask);
+		pc = (struct piece){.src = it.row,
+				    .self = it.start,
+				    .self_size = buftab_row_size(m->t, it.row),
+				    .label = lo,
+				    .p = p + (lo - label),
+				    .len = (size_t)(hi - lo)};
+		scan_masked(w, &pc, &mask);
 	}
 }
 
