@@ -32,7 +32,8 @@ struct unit_out {
 struct scan {
 	struct wh_lx *x;
 	struct unit_out *out;
-	uint64_t word_off[8]; /* members of struct page that refer, all pages */
+	struct wh_scratch **scratch; /* one a worker */
+	uint64_t word_off[8];	     /* members of struct page that refer, all pages */
 	size_t n_words;
 	uint64_t table_off; /* one more for page tables: their lock */
 };
@@ -280,6 +281,15 @@ static void step_missing(struct walk *w, uint64_t n, enum wh_mem_state why)
 	w->pfn += n;
 }
 
+/* How many frames from @pfn on the dump knows to be no memory. */
+static uint64_t skip_hole(const struct wh_lx *x, struct wh_scratch *sc, uint64_t pfn)
+{
+	const struct wh_dump *d = x->ks->dump;
+	uint64_t run;
+
+	return d->ops->page_state(d, sc, pfn, &run) == WH_MEM_UNMAPPED ? run : 0;
+}
+
 static struct wh_err *scan_unit(void *arg, unsigned int worker, size_t unit)
 {
 	struct scan *s = arg;
@@ -293,6 +303,12 @@ static struct wh_err *scan_unit(void *arg, unsigned int worker, size_t unit)
 		end = x->ks->dump->max_pfn;
 	for (w.pfn = w.first; w.pfn < end;) {
 		enum wh_mem_state why = WH_MEM_UNMAPPED;
+		uint64_t run = skip_hole(x, s->scratch[worker], w.pfn);
+
+		if (run) { /* what the memmap would say of it is something else's memory */
+			w.pfn += run;
+			continue;
+		}
 		uint64_t va = x->ks->vmemmap + w.pfn * ps;
 		size_t want = (size_t)((end - w.pfn) * ps), len;
 		const uint8_t *p = wh_reader_borrow(r, WH_VIRT, va, want, &len, &why);
@@ -524,14 +540,19 @@ struct wh_err *wh_lx_pages_build(struct wh_lx *x)
 	x->n_units = (size_t)((max + WH_LX_UNIT - 1) >> WH_LX_UNIT_SHIFT);
 	x->units = wh_calloc(x->n_units, sizeof(*x->units));
 	s.out = wh_calloc(x->n_units, sizeof(*s.out));
-	if (!x->units || !s.out) {
-		free(s.out);
-		return &wh_err_nomem;
-	}
-	e = wh_workers_run(x->t->ctx, "reading struct pages", x->n_units, scan_unit, &s);
+	s.scratch = wh_calloc(x->n_readers, sizeof(*s.scratch));
+	e = x->units && s.out && s.scratch ? NULL : &wh_err_nomem;
+	for (unsigned int i = 0; i < x->n_readers && !e; i++)
+		e = wh_scratch_create(&s.scratch[i]);
+	if (!e)
+		e = wh_workers_run(x->t->ctx, "reading struct pages", x->n_units, scan_unit, &s);
 	if (!e)
 		e = join_units(x, s.out);
-	for (size_t u = 0; u < x->n_units; u++) {
+	for (unsigned int i = 0; s.scratch && i < x->n_readers; i++)
+		if (s.scratch[i])
+			wh_scratch_destroy(s.scratch[i]);
+	free(s.scratch);
+	for (size_t u = 0; s.out && u < x->n_units; u++) {
 		free(s.out[u].cls);
 		WH_VEC_FINI(&s.out[u].slabs);
 		WH_VEC_FINI(&s.out[u].words);

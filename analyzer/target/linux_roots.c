@@ -237,14 +237,31 @@ static struct wh_err *page_nodes(struct wh_lx *x)
 	return e;
 }
 
+/* Struct pages of the frames that exist: below the first there may be other things (arm64). */
+static struct wh_err *page_alias(struct wh_lx *x)
+{
+	uint64_t ps = x->lay.page_size_of, first = 0, end = x->n_units, max = x->ks->dump->max_pfn;
+
+	while (first < end && !x->units[first])
+		first++;
+	while (end > first && !x->units[end - 1])
+		end--;
+	first <<= WH_LX_UNIT_SHIFT;
+	end <<= WH_LX_UNIT_SHIFT;
+	if (end > max)
+		end = max;
+	while (first < end && wh_lx_page_get(x, first) == WH_LXP_HOLE)
+		first++;
+	return wh_plan_add_alias(&x->t->plan, x->ks->vmemmap + first * ps,
+				 x->ks->vmemmap + end * ps, ps, wh_kspace_pfn_to_virt(x->ks, first),
+				 x->page_bytes);
+}
+
 struct wh_err *wh_lx_roots_build(struct wh_lx *x)
 {
-	uint64_t ps = x->lay.page_size_of;
 
 	WH_TRY(image_roots(x));
 	WH_TRY(module_roots(x));
 	WH_TRY(page_nodes(x));
-	return wh_plan_add_alias(&x->t->plan, x->ks->vmemmap,
-				 x->ks->vmemmap + x->ks->dump->max_pfn * ps, ps,
-				 wh_kspace_pfn_to_virt(x->ks, 0), x->page_bytes);
+	return page_alias(x);
 }

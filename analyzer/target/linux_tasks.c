@@ -167,6 +167,75 @@ struct wh_err *wh_lx_tasks_build(struct wh_lx *x)
 	return NULL;
 }
 
+#define STACK_MAX  65536 /* [bytes] of stack looked at */
+#define DEAD_WORDS 16
+
+static bool is_in(struct wh_lx *x, uint64_t v, const char *name, bool prefix)
+{
+	struct wh_sym sym;
+	uint64_t off;
+
+	return v >= x->ks->image_start && v < x->ks->image_end &&
+	       wh_symtab_find_addr(x->names->syms, v, &sym, &off) && off && !sym.module &&
+	       (prefix ? !strncmp(sym.name, name, strlen(name)) : !strcmp(sym.name, name));
+}
+
+/*
+ * kthread() runs as long as its thread, and keeps a pointer to the request that created it, freed long ago:
+ * in its frame, in the frame below it (ret_from_fork) and among the registers that its callees saved.
+ *
+ *	… saved registers … │ return into kthread() │ … │ return into ret_from_fork │ … │ user registers
+ *	                                              ^ these values, wherever they lie in the stack, are dead
+ *
+ * What is live of them (data, struct kthread) task_struct and struct kthread hold as well.
+ */
+static size_t dead_values(struct wh_lx *x, const uint8_t *buf, size_t len, uint64_t *ret)
+{
+	size_t word = x->abi.word, fork = 0, n = 0, off;
+
+	for (off = len; off >= word && !fork; off -= word)
+		if (is_in(x, wh_get_word(x->abi, buf + off - word), "ret_from_fork", true))
+			fork = off;
+	for (; off >= word; off -= word)
+		if (is_in(x, wh_get_word(x->abi, buf + off - word), "kthread", false))
+			break;
+	if (!fork || off < word)
+		return 0;
+	/* Where a frame begins with its return address (arm64), kthread()'s is behind the outer one. */
+	if (x->t->dump->arch && !strcmp(x->t->dump->arch->name, "aarch64"))
+		off = fork;
+	for (; off + word <= len && off < fork + 8 * word && n < DEAD_WORDS; off += word) {
+		uint64_t v = wh_lx_ptr(x, wh_get_word(x->abi, buf + off));
+
+		if (wh_lx_is_direct(x, v))
+			ret[n++] = v;
+	}
+	return n;
+}
+
+static struct wh_err *mask_kthread(struct wh_lx *x, const struct wh_lx_task *t, uint64_t from)
+{
+	size_t word = x->abi.word, n, len = (size_t)(t->stack + x->stack_size - from);
+	uint8_t *buf WH_AUTO_FREE = NULL;
+	uint64_t dead[DEAD_WORDS];
+
+	if (len > STACK_MAX || len < word || !(buf = malloc(len)) ||
+	    wh_read_some(x->r, WH_VIRT, from, buf, len, NULL) != len)
+		return NULL;
+	n = dead_values(x, buf, len, dead);
+	for (size_t off = 0; n && off + word <= len; off += word) {
+		uint64_t v = wh_lx_ptr(x, wh_get_word(x->abi, buf + off));
+
+		for (size_t i = 0; i < n; i++)
+			if (v == dead[i]) {
+				WH_TRY(wh_plan_add_mask(&x->t->plan, from + off,
+							from + off + word));
+				break;
+			}
+	}
+	return NULL;
+}
+
 struct wh_err *wh_lx_tasks_roots(struct wh_lx *x)
 {
 	for (size_t i = 0; i < x->tasks.n; i++) {
@@ -178,6 +247,7 @@ struct wh_err *wh_lx_tasks_roots(struct wh_lx *x)
 			WH_TRY(wh_plan_add_mask(&x->t->plan, t->stack, from));
 		else
 			WH_TRY(wh_lx_root(x, x->kind_stack, from, t->stack + x->stack_size));
+		WH_TRY(mask_kthread(x, t, from));
 	}
 	for (size_t i = 0; i < x->regs.n; i++)
 		for (uint32_t r = 0; r < x->regs.v[i].regs.n; r++)
