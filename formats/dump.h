@@ -48,7 +48,8 @@ struct wh_dump_ops {
 	struct wh_err *(*probe)(struct wh_dump *d);
 	/**
 	 * State of a frame without decoding it; *ret_run (never 0) counts the frames from @pfn on
-	 * that are known to share it.  Thread-safe, each thread with its own scratch.
+	 * that are known to share it.  Thread-safe, each thread with its own scratch; formats with
+	 * `borrow` need none.
 	 */
 	enum wh_mem_state (*page_state)(const struct wh_dump *d, struct wh_scratch *sc,
 					uint64_t pfn, uint64_t *ret_run);

@@ -85,8 +85,9 @@ uint64_t wh_kspace_next_frame(const struct wh_mem *m, uint64_t pfn)
 static bool try_direct(struct wh_kspace *k, struct wh_reader *r, uint64_t delta)
 {
 	const struct wh_kspace_priv *p = k->priv;
-	uint64_t start = (next_frame(k->dump, 0, true) << k->page_shift) + delta;
-	uint64_t end = (k->dump->max_pfn << k->page_shift) + delta;
+	/* Frames as the dump counts them: without VMCOREINFO it may not know the kernel's page size. */
+	uint64_t start = next_frame(k->dump, 0, true) * k->dump->page_size + delta;
+	uint64_t end = k->dump->max_pfn * k->dump->page_size + delta;
 
 	if (delta & (p->arch->direct_align - 1) || start < k->kernel_min || end < start)
 		return false;
@@ -356,6 +357,36 @@ static struct wh_err *open_tables(struct wh_kspace *k, struct wh_reader *r)
 				    "note: cannot find the kernel's page tables");
 }
 
+/* An ELF vmcore without a VMCOREINFO note was opened with 4 KiB frames: look at it anew, in frames of
+ * the kernel's pages. */
+static struct wh_err *fit_page_size(struct wh_kspace *k, struct wh_reader **r)
+{
+	struct wh_kspace_priv *p = k->priv;
+	const uint64_t old = k->dump->page_size, ps = 1ull << k->page_shift;
+	struct wh_dump *v = &p->view;
+
+	if (old == ps || !k->dump->ops->borrow)
+		return NULL;
+	*v = *k->dump;
+	v->page_size = (uint32_t)ps;
+	v->max_pfn = (v->max_pfn * old + ps - 1) / ps;
+	memset(v->pages, 0, sizeof(v->pages));
+	for (uint64_t pfn = 0, run; pfn < v->max_pfn; pfn += run) {
+		enum wh_mem_state s = v->ops->page_state(v, NULL, pfn, &run);
+
+		if (run > v->max_pfn - pfn)
+			run = v->max_pfn - pfn;
+		v->pages[s] += run;
+	}
+	wh_reader_destroy(*r);
+	*r = NULL;
+	wh_mem_destroy(k->mem);
+	k->mem = NULL;
+	k->dump = v;
+	WH_TRY(wh_mem_create(v, &k->mem));
+	return wh_reader_create(k->mem, r);
+}
+
 struct wh_err *wh_kspace_open(const struct wh_dump *d, struct wh_kspace **ret)
 {
 	struct wh_kspace *k;
@@ -387,6 +418,8 @@ struct wh_err *wh_kspace_open(const struct wh_dump *d, struct wh_kspace **ret)
 		e = wh_reader_create(k->mem, &r);
 	if (!e)
 		e = open_tables(k, r);
+	if (!e)
+		e = fit_page_size(k, &r);
 	if (!e) {
 		wh_mem_set_translator(k->mem, kspace_translate, k);
 		find_vmemmap(k, r);

@@ -10,8 +10,9 @@
 #include "formats/mem.h"
 
 struct wh_kspace {
-	const struct wh_dump *dump; /**< borrowed */
-	struct wh_mem *mem;	    /**< owned; its translator is ours */
+	/** Borrowed; a view of it when the dump itself did not know the kernel's page size (ELF). */
+	const struct wh_dump *dump;
+	struct wh_mem *mem; /**< owned; its translator is ours */
 	/** Text used for everything; owned by us or by the dump; NULL when there is none at all. */
 	const struct wh_vmcoreinfo *vmcoreinfo;
 	const char *vmcoreinfo_source; /**< "header", "note", "memory scan", "none" */
