@@ -316,6 +316,11 @@ static struct wh_err *tables_init(struct wh_marks *m)
 		return &wh_err_nomem;
 	m->min = m->t->min;
 	m->span = m->t->max - m->t->min;
+	wh_filter_add(&m->filter, m->min, m->span);
+	for (uint32_t k = 0; k < m->plan->n_envelopes; k++)
+		wh_filter_add(&m->filter, m->plan->alias_envelope[k].start,
+			      m->plan->alias_envelope[k].end - m->plan->alias_envelope[k].start);
+	wh_filter_freeze(&m->filter);
 	return wh_edges_init(&m->edges, rows, budget);
 }
 

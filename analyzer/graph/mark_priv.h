@@ -8,15 +8,17 @@
 
 #include "analyzer/graph/buftab_priv.h"
 #include "analyzer/graph/edges.h"
+#include "analyzer/graph/filter.h"
 #include "analyzer/graph/mark.h"
 
 #define LEVEL_NONE     0u
 #define LEVEL_INTERIOR 1u /* reached, but some link of the chain is only an interior pointer */
 #define LEVEL_FULL     2u
 
-#define HITS_MAX 64
-#define SEEN_MAX 1024
-#define ROW_ROOT WH_ROW_NONE /* source of a hit that comes from a root */
+#define HITS_MAX    64
+#define BLOCK_BYTES (64u << 10)
+#define SEEN_MAX    1024
+#define ROW_ROOT    WH_ROW_NONE /* source of a hit that comes from a root */
 
 /* A word that lies within the bounds of the table, on its way through the three stages of a flush. */
 struct hit {
@@ -43,9 +45,11 @@ struct worker {
 	struct wh_reader *reader; /* of the memory being scanned */
 	struct wh_reader *aux;	  /* of heuristics, which must not disturb it; NULL without them */
 	struct edge_writer edges;
-	uint64_t seen
-		[SEEN_MAX]; /* values that led to a fully reached row: nothing more to do for them */
-	const struct region *region; /* of the last hit */
+	uint64_t block_label;			   /* of the block being scanned */
+	uint64_t block_mask[BLOCK_BYTES / 8 / 64]; /* its words that passed the filter */
+	bool block_filtered;			   /* else every word has to be asked */
+	uint64_t seen[SEEN_MAX];		   /* values that led to a fully reached row */
+	const struct region *region;		   /* of the last hit */
 	struct hit hits[HITS_MAX];
 	unsigned int n_hits;
 	uint32_t src;		  /* whose targets are being collected; ROW_ROOT none */
@@ -73,7 +77,8 @@ struct wh_marks {
 	struct wh_plan *plan;
 	struct wh_mark_opts opts;
 	struct wh_abi abi;
-	uint64_t min, span; /* bounds of the table, for the first rejection */
+	uint64_t min, span;   /* bounds of the table */
+	struct filter filter; /* the table and the aliases, for the first rejection */
 
 	_Atomic(uint8_t) *level;
 	struct edges edges;

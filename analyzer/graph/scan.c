@@ -342,37 +342,62 @@ struct piece {
 };
 
 /*
- * A loop for each word size and byte order, so that the usual one costs a load, a subtraction, a compare.
- * Two kinds of words are so common in a kernel that they are settled here: pointers of a buffer to itself
- * (empty list heads), and values that were seen lately and led to a row that was reached already.
+ * A word that passed the filter.  Two kinds are so common in a kernel that they are settled here: pointers of
+ * a buffer to itself (empty list heads), and values that were seen lately and led to a row that was reached
+ * already.
  */
 static inline __attribute__((always_inline)) void
-scan_loop(struct worker *w, const struct piece *pc, struct wh_abi abi, bool tags)
+word_take(struct worker *w, const struct piece *pc, uint64_t v, size_t at)
 {
 	const struct wh_marks *m = w->m;
-	uint64_t min = m->min, span = m->span, clear = ~m->plan->tag_clear, set = m->plan->tag_set;
-	uint64_t self = pc->self, self_size = pc->self_size;
-	const uint8_t *p = pc->p;
+
+	if (v - m->min >= m->span) {
+		if (v)
+			alias_try(w, pc->src, v, pc->label + at);
+	} else if (v - pc->self < pc->self_size) {
+		return;
+	} else if (*seen_slot(w, v) == v) {
+		w->counts.candidates++;
+		w->counts.follows++;
+	} else {
+		hit_add(w, pc->src, v, pc->label + at, false);
+	}
+}
+
+/*
+ * The usual case, 64-bit little-endian without tags: block_filter has looked at the whole block, and only the
+ * words that passed are visited.
+ */
+static void scan_fast(struct worker *w, const struct piece *pc)
+{
+	size_t first = (size_t)(pc->label - w->block_label) / 8, end = first + pc->len / 8;
+
+	for (size_t i = first; i < end; i = (i | 63) + 1) {
+		uint64_t mask = w->block_mask[i / 64] & ~0ull << (i & 63);
+
+		if (end - (i & ~(size_t)63) < 64)
+			mask &= ~(~0ull << (end & 63));
+		for (; mask; mask &= mask - 1) {
+			size_t word = (i & ~(size_t)63) + (size_t)__builtin_ctzll(mask);
+			size_t at = (word - first) * 8;
+
+			word_take(w, pc, wh_get_u64((struct wh_abi){false, 8}, pc->p + at), at);
+		}
+	}
+	w->counts.words += pc->len / 8;
+}
+
+static void scan_any(struct worker *w, const struct piece *pc)
+{
+	const struct wh_abi abi = w->m->abi;
+	uint64_t clear = ~w->m->plan->tag_clear, set = w->m->plan->tag_set;
 
 	for (size_t i = 0; i + abi.word <= pc->len; i += abi.word) {
-		uint64_t v = wh_get_word(abi, p + i);
+		uint64_t v = wh_get_word(abi, pc->p + i) & clear;
 
-		if (tags) {
-			v &= clear;
-			if (v >> 63)
-				v |= set;
-		}
-		if (__builtin_expect(v - min >= span, 1)) {
-			if (v)
-				alias_try(w, pc->src, v, pc->label + i);
-		} else if (v - self < self_size) {
-			continue;
-		} else if (*seen_slot(w, v) == v) {
-			w->counts.candidates++;
-			w->counts.follows++;
-		} else {
-			hit_add(w, pc->src, v, pc->label + i, false);
-		}
+		if (v >> 63)
+			v |= set;
+		word_take(w, pc, v, i);
 	}
 	w->counts.words += pc->len / abi.word;
 }
@@ -380,7 +405,6 @@ scan_loop(struct worker *w, const struct piece *pc, struct wh_abi abi, bool tags
 static void scan_unmasked(struct worker *w, struct piece pc)
 {
 	const struct wh_abi abi = w->m->abi;
-	bool tags = w->m->plan->tag_clear || w->m->plan->tag_set;
 	size_t skip = (size_t)(-pc.label & (uint64_t)(abi.word - 1));
 
 	if (skip >= pc.len)
@@ -388,18 +412,10 @@ static void scan_unmasked(struct worker *w, struct piece pc)
 	pc.label += skip;
 	pc.p += skip;
 	pc.len -= skip;
-	if (abi.word == 8 && !abi.big_endian) {
-		if (tags)
-			scan_loop(w, &pc, (struct wh_abi){false, 8}, true);
-		else
-			scan_loop(w, &pc, (struct wh_abi){false, 8}, false);
-	} else if (abi.word == 8) {
-		scan_loop(w, &pc, (struct wh_abi){true, 8}, tags);
-	} else if (abi.big_endian) {
-		scan_loop(w, &pc, (struct wh_abi){true, 4}, tags);
-	} else {
-		scan_loop(w, &pc, (struct wh_abi){false, 4}, tags);
-	}
+	if (w->block_filtered)
+		scan_fast(w, &pc);
+	else
+		scan_any(w, &pc);
 }
 
 /* Index of the first mask that ends above @label. */
@@ -470,7 +486,21 @@ static bool row_scannable(struct worker *w, uint32_t row)
 	return state == WH_BUF_ALLOCATED;
 }
 
-void wh_scan_piece(struct worker *w, uint64_t label, const uint8_t *p, size_t len)
+/* Asks the filter about every word of the block at once, where words are as the filter wants them. */
+static void block_filter(struct worker *w, uint64_t label, const uint8_t *p, size_t len)
+{
+	const struct wh_marks *m = w->m;
+	size_t words = len / 8;
+
+	w->block_label = label;
+	w->block_filtered = m->abi.word == 8 && !m->abi.big_endian && !m->plan->tag_clear &&
+			    !m->plan->tag_set && !(label & 7);
+	for (size_t i = 0; w->block_filtered && i < words; i += 64)
+		w->block_mask[i / 64] =
+			filter_run(&m->filter, p + i * 8, words - i < 64 ? words - i : 64);
+}
+
+static void scan_block(struct worker *w, uint64_t label, const uint8_t *p, size_t len)
 {
 	struct wh_marks *m = w->m;
 	size_t mask = mask_find(m->plan, label);
@@ -478,6 +508,7 @@ void wh_scan_piece(struct worker *w, uint64_t label, const uint8_t *p, size_t le
 	struct piece pc = {.src = ROW_ROOT, .label = label, .p = p, .len = len};
 	struct row_iter it;
 
+	block_filter(w, label, p, len);
 	if (!m->nodes_pass) {
 		scan_masked(w, &pc, &mask);
 		return;
@@ -485,9 +516,9 @@ void wh_scan_piece(struct worker *w, uint64_t label, const uint8_t *p, size_t le
 	wh_row_iter_init(&it, m->t, label);
 	while (wh_row_iter_next(&it) && it.start < end) {
 		uint64_t lo = it.start > label ? it.start : label;
-		uint64_t hi = it.start + buftab_row_size(m->t, it.row);
+		uint64_t size = buftab_row_size(m->t, it.row);
+		uint64_t hi = it.start + size < end ? it.start + size : end;
 
-		hi = hi < end ? hi : end;
 		if (lo >= hi || !row_scannable(w, it.row))
 			continue;
 		if (m->track_classes)
@@ -495,11 +526,23 @@ void wh_scan_piece(struct worker *w, uint64_t label, const uint8_t *p, size_t le
 					      memory_order_relaxed);
 		pc = (struct piece){.src = it.row,
 				    .self = it.start,
-				    .self_size = buftab_row_size(m->t, it.row),
+				    .self_size = size,
 				    .label = lo,
 				    .p = p + (lo - label),
 				    .len = (size_t)(hi - lo)};
 		scan_masked(w, &pc, &mask);
+	}
+}
+
+void wh_scan_piece(struct worker *w, uint64_t label, const uint8_t *p, size_t len)
+{
+	while (len) {
+		size_t n = len < BLOCK_BYTES ? len : BLOCK_BYTES;
+
+		scan_block(w, label, p, n);
+		label += n;
+		p += n;
+		len -= n;
 	}
 }
 
