@@ -10,14 +10,13 @@
  *
  * Every step may fail on a damaged dump and costs only itself: the failure becomes a diagnostic.
  */
-#include "dwarf/knames.h"
+#include "dwarf/knames_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "analyzer/base/limits.h"
 #include "analyzer/base/vec.h"
-#include "dwarf/btf.h"
 #include "dwarf/kallsyms.h"
 #include "dwarf/kmodules.h"
 
@@ -26,29 +25,16 @@
 #define IMAGE_MAX (512u << 20) /* [bytes] of image searched */
 #define CHUNK	  (256u << 10) /* [bytes] read by one worker at a time */
 
-/* Symbols wanted before the table is frozen. */
-enum pick {
-	PICK_TEXT,
-	PICK_END,
-	PICK_MODULES,
-	PICK_BTF_START,
-	PICK_BTF_STOP,
-	PICK_BTF_MODULES,
-	PICK_COUNT
-};
-static const char *const pick_names[PICK_COUNT] = {
-	[PICK_TEXT] = "_text",		[PICK_END] = "_end",
-	[PICK_MODULES] = "modules",	[PICK_BTF_START] = "__start_BTF",
-	[PICK_BTF_STOP] = "__stop_BTF", [PICK_BTF_MODULES] = "btf_modules",
-};
-
-struct kn_priv {
-	struct wh_reader *r;
-	uint64_t pick[PICK_COUNT]; /* 0 unknown */
-	struct wh_btf *btf;	   /* owned by the type chain */
-	uint8_t *image;		   /* copy for searches, while opening; NULL until needed */
-	size_t image_len;
-	struct wh_lines *lines;
+static const char *const pick_names[WH_KN_PICK_COUNT] = {
+	[WH_KN_TEXT] = "_text",
+	[WH_KN_STEXT] = "_stext",
+	[WH_KN_END] = "_end",
+	[WH_KN_MODULES] = "modules",
+	[WH_KN_BTF_START] = "__start_BTF",
+	[WH_KN_BTF_STOP] = "__stop_BTF",
+	[WH_KN_BTF_MODULES] = "btf_modules",
+	[WH_KN_NOTES_START] = "__start_notes",
+	[WH_KN_NOTES_STOP] = "__stop_notes",
 };
 
 /* ---- bulk reads: tables of megabytes, decompressed on all workers ---- */
@@ -123,7 +109,7 @@ static struct wh_err *bulk_read(struct wh_kspace *ks, uint64_t va, size_t len, b
 
 static struct wh_err *image_load(struct wh_knames *n, struct wh_kspace *ks)
 {
-	struct kn_priv *p = n->priv;
+	struct wh_kn_priv *p = n->priv;
 	uint64_t len = ks->image_end - ks->image_start;
 
 	if (p->image)
@@ -176,7 +162,7 @@ static bool place_by_info(const struct wh_kspace *ks, struct wh_reader *r,
 static struct wh_err *place_by_search(struct wh_knames *n, struct wh_kspace *ks,
 				      struct wh_kallsyms_place *ret)
 {
-	struct kn_priv *p = n->priv;
+	struct wh_kn_priv *p = n->priv;
 	uint64_t va = ks->image_start;
 
 	WH_TRY(image_load(n, ks));
@@ -257,7 +243,7 @@ static struct wh_err *decode_at(struct wh_knames *n, struct wh_kspace *ks,
 
 static struct wh_err *open_kallsyms(struct wh_knames *n, struct wh_kspace *ks)
 {
-	struct kn_priv *p = n->priv;
+	struct wh_kn_priv *p = n->priv;
 	struct wh_kallsyms_place pl;
 	struct wh_err *e = NULL;
 
@@ -276,7 +262,7 @@ static struct wh_err *open_kallsyms(struct wh_knames *n, struct wh_kspace *ks)
 static struct wh_err *btf_add(struct wh_knames *n, uint8_t *data, size_t len,
 			      struct wh_diags *diags)
 {
-	struct kn_priv *p = n->priv;
+	struct wh_kn_priv *p = n->priv;
 	struct wh_btf *b = NULL;
 
 	WH_TRY(wh_btf_create(data, len, NULL, 0, 0, &b));
@@ -292,7 +278,7 @@ static struct wh_err *btf_add(struct wh_knames *n, uint8_t *data, size_t len,
 /* The blob in the image that has struct task_struct; modules' own are smaller and elsewhere. */
 static struct wh_err *btf_search(struct wh_knames *n, struct wh_kspace *ks)
 {
-	struct kn_priv *p = n->priv;
+	struct wh_kn_priv *p = n->priv;
 
 	WH_TRY(image_load(n, ks));
 	for (size_t at = 0; at + 32 <= p->image_len; at += 4) {
@@ -313,8 +299,8 @@ static struct wh_err *btf_search(struct wh_knames *n, struct wh_kspace *ks)
 
 static struct wh_err *open_btf(struct wh_knames *n, struct wh_kspace *ks)
 {
-	struct kn_priv *p = n->priv;
-	uint64_t start = p->pick[PICK_BTF_START], stop = p->pick[PICK_BTF_STOP];
+	struct wh_kn_priv *p = n->priv;
+	uint64_t start = p->pick[WH_KN_BTF_START], stop = p->pick[WH_KN_BTF_STOP];
 	uint8_t *data = NULL;
 	size_t got = 0;
 
@@ -332,14 +318,14 @@ static struct wh_err *open_btf(struct wh_knames *n, struct wh_kspace *ks)
 
 static struct wh_err *set_image_range(struct wh_knames *n, const struct wh_kspace *ks)
 {
-	struct kn_priv *p = n->priv;
+	struct wh_kn_priv *p = n->priv;
 	uint64_t lo = ks->image_start, hi = ks->image_end;
 
-	if (p->pick[PICK_TEXT] && p->pick[PICK_TEXT] < lo)
-		lo = p->pick[PICK_TEXT];
+	if (p->pick[WH_KN_TEXT] && p->pick[WH_KN_TEXT] < lo)
+		lo = p->pick[WH_KN_TEXT];
 	/* Behind _end lie other things: modules, on x86-64. */
-	if (p->pick[PICK_END] > lo)
-		hi = p->pick[PICK_END];
+	if (p->pick[WH_KN_END] > lo)
+		hi = p->pick[WH_KN_END];
 	return wh_symtab_add_range(n->syms, WH_SYM_NO_MODULE, lo, hi);
 }
 
@@ -354,21 +340,48 @@ static struct wh_err *soften(const struct wh_kspace *ks, const char *id, struct 
 
 static struct wh_err *open_modules(struct wh_knames *n, struct wh_kspace *ks)
 {
-	struct kn_priv *p = n->priv;
+	struct wh_kn_priv *p = n->priv;
 	struct wh_err *e = NULL;
 
-	if (!p->pick[PICK_MODULES])
+	if (!p->pick[WH_KN_MODULES])
 		return wh_err_new(WH_ERR_NOT_FOUND, "the module list has no symbol");
-	WH_TRY(wh_kmodules_read(p->r, n->types, p->pick[PICK_MODULES], n->syms, &n->modules,
+	WH_TRY(wh_kmodules_read(p->r, n->types, p->pick[WH_KN_MODULES], n->syms, &n->modules,
 				&n->n_modules));
-	if (p->btf && p->pick[PICK_BTF_MODULES])
-		e = wh_kmodules_add_btf(n->types, ks, p->btf, p->pick[PICK_BTF_MODULES]);
+	if (p->btf && p->pick[WH_KN_BTF_MODULES])
+		e = wh_kmodules_add_btf(n->types, ks, p->btf, p->pick[WH_KN_BTF_MODULES]);
 	return soften(ks, "module-btf", e);
 }
 
-static struct wh_err *open_all(struct wh_knames *n, struct wh_kspace *ks)
+/* -s vmlinux, --debug-dir: symbols where the dump has none, or only text. */
+static struct wh_err *open_vmlinux(struct wh_knames *n, struct wh_kspace *ks,
+				   const struct wh_knames_opts *opts)
 {
-	struct kn_priv *p = n->priv;
+	struct wh_kn_priv *p = n->priv;
+
+	WH_TRY(wh_kn_find_vmlinux(n, opts));
+	if (!p->vmlinux || n->have_data_symbols)
+		return NULL;
+	WH_TRY(soften(ks, "vmlinux-symbols", wh_kn_vmlinux_symbols(n)));
+	(void)wh_symtab_pick(n->syms, pick_names, WH_KN_PICK_COUNT, p->pick);
+	return NULL;
+}
+
+static struct wh_err *open_types(struct wh_knames *n, struct wh_kspace *ks)
+{
+	struct wh_kn_priv *p = n->priv;
+	struct wh_err *e = open_btf(n, ks);
+
+	if (e == &wh_err_not_found)
+		e = p->vmlinux ? NULL : wh_err_new(WH_ERR_NOT_FOUND, "no BTF in the kernel image");
+	WH_TRY(soften(ks, "no-btf", e));
+	/* BTF says all that layouts ask for; DWARF behind it would be read through for every miss. */
+	return p->vmlinux && !p->btf ? soften(ks, "vmlinux-types", wh_kn_vmlinux_types(n)) : NULL;
+}
+
+static struct wh_err *open_all(struct wh_knames *n, struct wh_kspace *ks,
+			       const struct wh_knames_opts *opts)
+{
+	struct wh_kn_priv *p = n->priv;
 	struct wh_err *e;
 
 	WH_TRY(wh_reader_create(ks->mem, &p->r));
@@ -378,32 +391,31 @@ static struct wh_err *open_all(struct wh_knames *n, struct wh_kspace *ks)
 	if (e == &wh_err_not_found)
 		e = wh_err_new(WH_ERR_NOT_FOUND, "no kallsyms in the kernel image");
 	WH_TRY(soften(ks, "no-kallsyms", e));
-	(void)wh_symtab_pick(n->syms, pick_names, PICK_COUNT, p->pick);
+	(void)wh_symtab_pick(n->syms, pick_names, WH_KN_PICK_COUNT, p->pick);
+	WH_TRY(soften(ks, "symbol-file", open_vmlinux(n, ks, opts)));
 	WH_TRY(set_image_range(n, ks));
-	e = open_btf(n, ks);
-	if (e == &wh_err_not_found)
-		e = wh_err_new(WH_ERR_NOT_FOUND, "no BTF in the kernel image");
-	WH_TRY(soften(ks, "no-btf", e));
+	WH_TRY(open_types(n, ks));
 	WH_TRY(soften(ks, "no-modules", open_modules(n, ks)));
 	free(p->image);
 	p->image = NULL;
-	return wh_symtab_freeze(n->syms);
+	WH_TRY(wh_symtab_freeze(n->syms));
+	return soften(ks, "symbol-file", wh_kn_open_lines(n, opts));
 }
 
 struct wh_err *wh_knames_open(struct wh_kspace *ks, const struct wh_knames_opts *opts,
 			      struct wh_knames **ret)
 {
+	static const struct wh_knames_opts none;
 	struct wh_knames *n = calloc(1, sizeof(*n));
 	struct wh_err *e = &wh_err_nomem;
 
-	(void)opts;
 	if (!n)
 		return e;
 	n->ks = ks;
 	n->sym_source = n->type_source = "none";
-	n->priv = calloc(1, sizeof(struct kn_priv));
+	n->priv = calloc(1, sizeof(struct wh_kn_priv));
 	if (n->priv)
-		e = open_all(n, ks);
+		e = open_all(n, ks, opts ? opts : &none);
 	if (e) {
 		wh_knames_close(n);
 		return e;
@@ -414,14 +426,16 @@ struct wh_err *wh_knames_open(struct wh_kspace *ks, const struct wh_knames_opts 
 
 void wh_knames_close(struct wh_knames *n)
 {
-	struct kn_priv *p;
+	struct wh_kn_priv *p;
 
 	if (!n)
 		return;
 	p = n->priv;
 	if (p) {
+		wh_lines_destroy(p->lines);
 		wh_reader_destroy(p->r);
 		free(p->image);
+		free(p->vmlinux);
 	}
 	wh_types_destroy(n->types);
 	wh_symtab_destroy(n->syms);
@@ -442,9 +456,7 @@ bool wh_knames_find(const struct wh_knames *n, const char *name, uint64_t *ret_a
 
 size_t wh_knames_lines(const struct wh_knames *n, uint64_t addr, struct wh_line *ret, size_t cap)
 {
-	(void)n;
-	(void)addr;
-	(void)ret;
-	(void)cap;
-	return 0;
+	const struct wh_kn_priv *p = n->priv;
+
+	return p->lines ? wh_lines_find(p->lines, addr, ret, cap) : 0;
 }

@@ -21,21 +21,21 @@ struct wh_line {
 struct wh_lines;
 struct wh_err *wh_lines_create(struct wh_lines **ret) WH_MUST_CHECK;
 void wh_lines_destroy(struct wh_lines *l);
-/**
- * Adds the module mapped at [start, end): @file with DWARF (or with symbols only), run-time address =
- * the file's + @bias.  For relocatable files (.ko) see wh_lines_add_ko.
- */
-struct wh_err *wh_lines_add(struct wh_lines *l, const char *name, const char *file, uint64_t start,
-			    uint64_t end, uint64_t bias) WH_MUST_CHECK;
 /** A section of a relocatable file and where it was loaded. */
 struct wh_lines_section {
 	const char *name; /**< ".text" */
 	uint64_t addr;
 };
-struct wh_err *wh_lines_add_ko(struct wh_lines *l, const char *name, const char *file,
-			       uint64_t start, uint64_t end,
-			       const struct wh_lines_section *sections,
-			       size_t n_sections) WH_MUST_CHECK;
+/** A file with DWARF (or that has a debug file with it) and where it is mapped.  All copied. */
+struct wh_lines_module {
+	const char *file, *debug_file; /**< debug_file NULL: none */
+	uint64_t start, end;	       /**< run-time range of its code, end exclusive */
+	uint64_t bias;		       /**< run-time address = the file's + bias (mod 2^64) */
+	const struct wh_lines_section *sections; /**< for .ko files, instead of bias */
+	size_t n_sections;
+};
+/** Before the first question.  The same file may be added for several ranges. */
+struct wh_err *wh_lines_add(struct wh_lines *l, const struct wh_lines_module *spec) WH_MUST_CHECK;
 /** The number of entries written, 0 unknown.  Locks itself. */
 size_t wh_lines_find(struct wh_lines *l, uint64_t addr, struct wh_line *ret, size_t cap);
 

@@ -70,6 +70,14 @@ struct wh_err *wh_types_add(struct wh_types *t, const struct wh_type_provider_op
 	return NULL;
 }
 
+const struct wh_type_provider *wh_types_provider(const struct wh_types *t, const void *priv)
+{
+	for (size_t i = 0; i < t->providers.n; i++)
+		if (t->providers.v[i]->priv == priv)
+			return t->providers.v[i];
+	return NULL;
+}
+
 struct wh_err *wh_type_get_info(struct wh_type t, struct wh_type_info *ret)
 {
 	struct wh_type_info info = {.name = ""};

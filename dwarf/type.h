@@ -85,6 +85,9 @@ void wh_types_destroy(struct wh_types *t);
 struct wh_err *wh_types_add(struct wh_types *t, const struct wh_type_provider_ops *ops, void *priv,
 			    const char *label) WH_MUST_CHECK;
 
+/** The provider whose private part is @priv; NULL none. */
+const struct wh_type_provider *wh_types_provider(const struct wh_types *t, const void *priv);
+
 /**
  * Finds a struct, union, enum or typedef by name (no "struct " prefix needed).  Where names are not
  * unique, the first one that has the member @with (NULL: any) wins.

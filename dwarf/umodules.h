@@ -105,7 +105,7 @@ struct wh_uvar {
 	const struct wh_umodule *module;
 };
 typedef struct wh_err *(*wh_uvar_fn)(void *arg, const struct wh_uvar *v);
-/** Calls @fn for each variable at a fixed address (no TLS), module by module, in address order. */
+/** Calls @fn for each variable at a fixed address (no TLS), module by module, in the order of its DWARF. */
 struct wh_err *wh_unames_each_variable(const struct wh_unames *n, wh_uvar_fn fn,
 				       void *arg) WH_MUST_CHECK;
 

@@ -1,0 +1,1034 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * DWARF through libdwarf.  libdw serves addresses (lines, unwinding, symbols); types are libdwarf's part,
+ * since its form readers are indifferent to producer and version.
+ *
+ * Index: compilation units are walked in order, once, only as far as the question at hand needs; of each
+ * only the children of the unit (and of C++ namespaces) are looked at.  The same struct stands in thousands
+ * of units: one entry is kept per (name, tag, size).  Decoded structs and enums are cached, because
+ * everything above asks member by member.
+ *
+ *	id = offset of the DIE in .debug_info; bit 63 set for .debug_types
+ */
+#include <dwarf.h>
+#include <fcntl.h>
+#include <libdwarf/libdwarf.h>
+#include <libelf.h>
+#include <gelf.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "analyzer/base/arena.h"
+#include "analyzer/base/hashmap.h"
+#include "analyzer/base/limits.h"
+#include "analyzer/base/vec.h"
+#include "dwarf/dwarf_types.h"
+
+#define ID_TYPES     (1ull << 63)
+#define DEPTH_MAX    16		/* nesting of namespaces and scopes */
+#define CHILDREN_MAX (1u << 20) /* members or enumerators of one type */
+#define NONE	     UINT32_MAX
+
+struct entry {
+	const char *name; /* in the arena */
+	uint64_t id, size;
+	uint32_t next; /* of the same bucket, in order of arrival */
+	uint16_t tag;
+};
+
+struct enumerator {
+	const char *name;
+	int64_t value;
+};
+
+/* A decoded struct, union or enum. */
+struct compound {
+	struct wh_member *members; /* in the arena */
+	struct enumerator *values;
+	size_t n;
+};
+
+struct wh_dwarf {
+	char *path;
+	pthread_mutex_t lock;
+	struct wh_arena arena;
+	Dwarf_Debug dbg;
+	bool opened, usable, whole; /* whole: every unit is indexed */
+	bool in_types;		    /* the walk has come to .debug_types */
+	bool big_endian;
+	uint16_t addr_size;
+	WH_VEC(struct entry) entries;
+	uint32_t *bucket; /* first entry, NONE */
+	uint32_t *last;	  /* last entry, for appending */
+	size_t bucket_mask;
+	WH_VEC(struct compound) compounds;
+	struct wh_map by_id; /* id -> index of compounds */
+};
+
+/* ---- small wrappers: libdwarf's errors all mean "not there" to us ---- */
+
+static void drop_error(struct wh_dwarf *d, Dwarf_Error *e)
+{
+	if (*e)
+		dwarf_dealloc_error(d->dbg, *e);
+	*e = NULL;
+}
+
+static void drop_die(struct wh_dwarf *d, Dwarf_Die die)
+{
+	if (die)
+		dwarf_dealloc(d->dbg, die, DW_DLA_DIE);
+}
+
+static Dwarf_Attribute attr_get(struct wh_dwarf *d, Dwarf_Die die, Dwarf_Half at)
+{
+	Dwarf_Attribute a = NULL;
+	Dwarf_Error e = NULL;
+
+	if (dwarf_attr(die, at, &a, &e) == DW_DLV_OK)
+		return a;
+	drop_error(d, &e);
+	return NULL;
+}
+
+static void attr_drop(struct wh_dwarf *d, Dwarf_Attribute a)
+{
+	if (a)
+		dwarf_dealloc(d->dbg, a, DW_DLA_ATTR);
+}
+
+/* A constant attribute, signed or not. */
+static bool attr_num(struct wh_dwarf *d, Dwarf_Die die, Dwarf_Half at, int64_t *ret)
+{
+	Dwarf_Attribute a = attr_get(d, die, at);
+	Dwarf_Error e = NULL;
+	Dwarf_Unsigned u = 0;
+	Dwarf_Signed s = 0;
+	bool ok = false;
+
+	if (!a)
+		return false;
+	if (dwarf_formudata(a, &u, &e) == DW_DLV_OK) {
+		*ret = (int64_t)u;
+		ok = true;
+	} else {
+		drop_error(d, &e);
+		if (dwarf_formsdata(a, &s, &e) == DW_DLV_OK) {
+			*ret = s;
+			ok = true;
+		}
+	}
+	drop_error(d, &e);
+	attr_drop(d, a);
+	return ok;
+}
+
+static bool attr_flag(struct wh_dwarf *d, Dwarf_Die die, Dwarf_Half at)
+{
+	Dwarf_Attribute a = attr_get(d, die, at);
+	Dwarf_Error e = NULL;
+	Dwarf_Bool b = false;
+
+	if (!a)
+		return false;
+	if (dwarf_formflag(a, &b, &e) != DW_DLV_OK)
+		drop_error(d, &e);
+	attr_drop(d, a);
+	return b;
+}
+
+static bool is_types_die(Dwarf_Die die)
+{
+	return !dwarf_get_die_infotypes_flag(die);
+}
+
+/* The type that @at refers to, as an id; 0 none. */
+static uint64_t attr_ref(struct wh_dwarf *d, Dwarf_Die die, Dwarf_Half at)
+{
+	Dwarf_Attribute a = attr_get(d, die, at);
+	Dwarf_Error e = NULL;
+	Dwarf_Half form = 0;
+	Dwarf_Off off = 0;
+	uint64_t id = 0;
+
+	if (!a)
+		return 0;
+	if (dwarf_whatform(a, &form, &e) == DW_DLV_OK && form == DW_FORM_ref_sig8) {
+		Dwarf_Sig8 sig;
+		Dwarf_Die target = NULL;
+		Dwarf_Bool info = true;
+
+		if (dwarf_formsig8(a, &sig, &e) == DW_DLV_OK &&
+		    dwarf_find_die_given_sig8(d->dbg, &sig, &target, &info, &e) == DW_DLV_OK &&
+		    dwarf_dieoffset(target, &off, &e) == DW_DLV_OK)
+			id = off | (info ? 0 : ID_TYPES);
+		drop_die(d, target);
+	} else if (dwarf_global_formref(a, &off, &e) == DW_DLV_OK) {
+		id = off | (is_types_die(die) ? ID_TYPES : 0);
+	}
+	drop_error(d, &e);
+	attr_drop(d, a);
+	return id;
+}
+
+static const char *die_name(struct wh_dwarf *d, Dwarf_Die die)
+{
+	Dwarf_Error e = NULL;
+	char *name = NULL;
+
+	if (dwarf_diename(die, &name, &e) == DW_DLV_OK)
+		return name;
+	drop_error(d, &e);
+	return NULL;
+}
+
+static uint16_t die_tag(struct wh_dwarf *d, Dwarf_Die die)
+{
+	Dwarf_Error e = NULL;
+	Dwarf_Half tag = 0;
+
+	if (dwarf_tag(die, &tag, &e) != DW_DLV_OK)
+		drop_error(d, &e);
+	return tag;
+}
+
+static uint64_t die_id(struct wh_dwarf *d, Dwarf_Die die)
+{
+	Dwarf_Error e = NULL;
+	Dwarf_Off off = 0;
+
+	if (dwarf_dieoffset(die, &off, &e) != DW_DLV_OK) {
+		drop_error(d, &e);
+		return 0;
+	}
+	return off | (is_types_die(die) ? ID_TYPES : 0);
+}
+
+/* The DIE of @id; the caller drops it; NULL when there is none. */
+static Dwarf_Die die_at(struct wh_dwarf *d, uint64_t id)
+{
+	Dwarf_Error e = NULL;
+	Dwarf_Die die = NULL;
+
+	if (!d->dbg || !id)
+		return NULL;
+	if (dwarf_offdie_b(d->dbg, id & ~ID_TYPES, !(id & ID_TYPES), &die, &e) != DW_DLV_OK) {
+		drop_error(d, &e);
+		return NULL;
+	}
+	return die;
+}
+
+static Dwarf_Die die_child(struct wh_dwarf *d, Dwarf_Die die)
+{
+	Dwarf_Error e = NULL;
+	Dwarf_Die child = NULL;
+
+	if (dwarf_child(die, &child, &e) != DW_DLV_OK) {
+		drop_error(d, &e);
+		return NULL;
+	}
+	return child;
+}
+
+/* The next sibling; drops @die. */
+static Dwarf_Die die_next(struct wh_dwarf *d, Dwarf_Die die)
+{
+	Dwarf_Error e = NULL;
+	Dwarf_Die next = NULL;
+
+	if (dwarf_siblingof_b(d->dbg, die, !is_types_die(die), &next, &e) != DW_DLV_OK) {
+		drop_error(d, &e);
+		next = NULL;
+	}
+	drop_die(d, die);
+	return next;
+}
+
+/* ---- opening ---- */
+
+bool wh_dwarf_has_info(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	Elf_Scn *scn = NULL;
+	bool found = false;
+	size_t strndx = 0;
+	GElf_Shdr sh;
+	Elf *elf;
+
+	if (fd < 0)
+		return false;
+	elf_version(EV_CURRENT);
+	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	if (elf && elf_getshdrstrndx(elf, &strndx) == 0)
+		while (!found && (scn = elf_nextscn(elf, scn))) {
+			const char *name =
+				gelf_getshdr(scn, &sh) ? elf_strptr(elf, strndx, sh.sh_name) : NULL;
+
+			found = name && sh.sh_type != SHT_NOBITS &&
+				(!strcmp(name, ".debug_info") || !strcmp(name, ".zdebug_info"));
+		}
+	elf_end(elf);
+	close(fd);
+	return found;
+}
+
+struct wh_err *wh_dwarf_create(const char *path, struct wh_dwarf **ret)
+{
+	struct wh_dwarf *d = calloc(1, sizeof(*d));
+	pthread_mutexattr_t attr;
+
+	if (!d)
+		return &wh_err_nomem;
+	/* Recursive: who walks the variables asks for their types. */
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&d->lock, &attr);
+	pthread_mutexattr_destroy(&attr);
+	d->path = strdup(path);
+	if (!d->path) {
+		wh_dwarf_destroy(d);
+		return &wh_err_nomem;
+	}
+	*ret = d;
+	return NULL;
+}
+
+void wh_dwarf_destroy(struct wh_dwarf *d)
+{
+	Dwarf_Error e = NULL;
+
+	if (!d)
+		return;
+	if (d->dbg)
+		(void)dwarf_finish(d->dbg, &e);
+	wh_arena_fini(&d->arena);
+	wh_map_fini(&d->by_id);
+	WH_VEC_FINI(&d->entries);
+	WH_VEC_FINI(&d->compounds);
+	free(d->bucket);
+	free(d->last);
+	pthread_mutex_destroy(&d->lock);
+	free(d->path);
+	free(d);
+}
+
+static struct wh_err *index_resize(struct wh_dwarf *d);
+
+static struct wh_err *open_once(struct wh_dwarf *d)
+{
+	Dwarf_Error e = NULL;
+	Dwarf_Half size = 8;
+	unsigned char id[EI_NIDENT] = {0};
+	int fd;
+
+	if (d->opened)
+		return NULL;
+	d->opened = true;
+	d->whole = true;
+	WH_TRY(index_resize(d));
+	fd = open(d->path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		d->big_endian = pread(fd, id, sizeof(id), 0) == (ssize_t)sizeof(id) &&
+				id[EI_DATA] == ELFDATA2MSB;
+		close(fd);
+	}
+	if (dwarf_init_path(d->path, NULL, 0, DW_DLC_READ, DW_GROUPNUMBER_ANY, NULL, NULL, &d->dbg,
+			    NULL, 0, NULL, &e) != DW_DLV_OK) {
+		if (e)
+			dwarf_dealloc_error(NULL, e);
+		d->dbg = NULL;
+		return NULL;
+	}
+	if (dwarf_get_address_size(d->dbg, &size, &e) != DW_DLV_OK)
+		drop_error(d, &e);
+	d->addr_size = size;
+	d->usable = true;
+	d->whole = false;
+	return NULL;
+}
+
+/* ---- index ---- */
+
+static size_t bucket_of(const struct wh_dwarf *d, const char *name)
+{
+	return (size_t)wh_hash_u64(wh_hash_bytes(name, strlen(name), WH_HASH_SEED)) &
+	       d->bucket_mask;
+}
+
+static void index_link(struct wh_dwarf *d, uint32_t i)
+{
+	size_t b = bucket_of(d, d->entries.v[i].name);
+
+	d->entries.v[i].next = NONE;
+	if (d->bucket[b] == NONE)
+		d->bucket[b] = i;
+	else
+		d->entries.v[d->last[b]].next = i;
+	d->last[b] = i;
+}
+
+static struct wh_err *index_resize(struct wh_dwarf *d)
+{
+	size_t cap = d->bucket ? (d->bucket_mask + 1) * 4 : 4096;
+	uint32_t *bucket = malloc(cap * sizeof(*bucket)), *last = malloc(cap * sizeof(*last));
+
+	if (!bucket || !last) {
+		free(bucket);
+		free(last);
+		return &wh_err_nomem;
+	}
+	memset(bucket, 0xff, cap * sizeof(*bucket));
+	free(d->bucket);
+	free(d->last);
+	d->bucket = bucket;
+	d->last = last;
+	d->bucket_mask = cap - 1;
+	for (size_t i = 0; i < d->entries.n; i++)
+		index_link(d, (uint32_t)i);
+	return NULL;
+}
+
+static bool is_compound_tag(uint16_t tag)
+{
+	return tag == DW_TAG_structure_type || tag == DW_TAG_union_type || tag == DW_TAG_class_type;
+}
+
+static bool is_named_tag(uint16_t tag)
+{
+	return is_compound_tag(tag) || tag == DW_TAG_enumeration_type || tag == DW_TAG_typedef ||
+	       tag == DW_TAG_base_type;
+}
+
+static struct wh_err *index_add(struct wh_dwarf *d, const char *prefix, const char *name,
+				struct entry e)
+{
+	char full[1024];
+
+	if (prefix[0]) {
+		if (strlen(prefix) + strlen(name) + 3 > sizeof(full))
+			return NULL;
+		stpcpy(stpcpy(stpcpy(full, prefix), "::"), name);
+		name = full;
+	}
+	for (uint32_t i = d->bucket[bucket_of(d, name)]; i != NONE; i = d->entries.v[i].next)
+		if (d->entries.v[i].size == e.size && d->entries.v[i].tag == e.tag &&
+		    !strcmp(d->entries.v[i].name, name))
+			return NULL;
+	if (d->entries.n >= WH_LIMIT_TYPES)
+		return NULL;
+	e.name = wh_arena_strdup(&d->arena, name);
+	if (!e.name)
+		return &wh_err_nomem;
+	WH_TRY(WH_VEC_PUSH(&d->entries, e));
+	index_link(d, (uint32_t)(d->entries.n - 1));
+	return d->entries.n > d->bucket_mask ? index_resize(d) : NULL;
+}
+
+static struct wh_err *index_scope(struct wh_dwarf *d, Dwarf_Die scope, const char *prefix,
+				  int depth);
+
+static struct wh_err *index_namespace(struct wh_dwarf *d, Dwarf_Die die, const char *prefix,
+				      const char *name, int depth)
+{
+	char full[1024];
+
+	if (!name)
+		name = "(anonymous namespace)";
+	if (strlen(prefix) + strlen(name) + 3 > sizeof(full))
+		return NULL;
+	stpcpy(stpcpy(stpcpy(full, prefix), prefix[0] ? "::" : ""), name);
+	return index_scope(d, die, full, depth + 1);
+}
+
+static struct wh_err *index_die(struct wh_dwarf *d, Dwarf_Die die, const char *prefix, int depth)
+{
+	uint16_t tag = die_tag(d, die);
+	const char *name;
+	int64_t size = 0;
+
+	if (tag != DW_TAG_namespace && !is_named_tag(tag))
+		return NULL;
+	name = die_name(d, die);
+	if (tag == DW_TAG_namespace)
+		return index_namespace(d, die, prefix, name, depth);
+	if (!name || attr_flag(d, die, DW_AT_declaration))
+		return NULL;
+	(void)attr_num(d, die, DW_AT_byte_size, &size);
+	return index_add(d, prefix, name,
+			 (struct entry){.id = die_id(d, die), .size = (uint64_t)size, .tag = tag});
+}
+
+static struct wh_err *index_scope(struct wh_dwarf *d, Dwarf_Die scope, const char *prefix,
+				  int depth)
+{
+	Dwarf_Die die = depth < DEPTH_MAX ? die_child(d, scope) : NULL;
+	struct wh_err *e = NULL;
+
+	for (; !e && die; die = die_next(d, die))
+		e = index_die(d, die, prefix, depth);
+	drop_die(d, die);
+	return e;
+}
+
+/* The root DIE of the next unit; NULL after the last.  libdwarf wants a place for every field. */
+static Dwarf_Die next_unit(struct wh_dwarf *d)
+{
+	Dwarf_Unsigned len = 0, type_off = 0, next = 0;
+	Dwarf_Half version, addr_size, off_size, ext_size, unit_type;
+	Dwarf_Error e = NULL;
+	Dwarf_Die die = NULL;
+	Dwarf_Off abbrev = 0;
+	Dwarf_Sig8 sig;
+
+	for (;;) {
+		int rc = dwarf_next_cu_header_d(d->dbg, !d->in_types, &len, &version, &abbrev,
+						&addr_size, &off_size, &ext_size, &sig, &type_off,
+						&next, &unit_type, &e);
+
+		if (rc == DW_DLV_OK) {
+			if (dwarf_siblingof_b(d->dbg, NULL, !d->in_types, &die, &e) == DW_DLV_OK)
+				return die;
+			drop_error(d, &e);
+			continue;
+		}
+		drop_error(d, &e);
+		if (d->in_types || rc == DW_DLV_ERROR)
+			return NULL;
+		d->in_types = true;
+	}
+}
+
+static struct wh_err *index_more(struct wh_dwarf *d)
+{
+	Dwarf_Die die = d->usable ? next_unit(d) : NULL;
+	struct wh_err *e;
+
+	if (!die) {
+		d->whole = true;
+		return NULL;
+	}
+	e = index_scope(d, die, "", 0);
+	drop_die(d, die);
+	return e;
+}
+
+/* The @nth entry called @name; reads on as long as there are fewer. */
+static struct wh_err *find_entry(struct wh_dwarf *d, const char *name, size_t nth, uint64_t *ret)
+{
+	WH_TRY(open_once(d));
+	for (;;) {
+		size_t k = nth;
+
+		for (uint32_t i = d->bucket[bucket_of(d, name)]; i != NONE;
+		     i = d->entries.v[i].next)
+			if (!strcmp(d->entries.v[i].name, name) && !k--) {
+				*ret = d->entries.v[i].id;
+				return NULL;
+			}
+		if (d->whole)
+			return &wh_err_not_found;
+		WH_TRY(index_more(d));
+	}
+}
+
+/* ---- decoding ---- */
+
+/* [bytes] of a type; 0 unknown. */
+static uint64_t type_size(struct wh_dwarf *d, uint64_t id, int depth);
+
+static uint64_t array_count(struct wh_dwarf *d, Dwarf_Die array)
+{
+	Dwarf_Die die = die_child(d, array);
+	uint64_t count = 1;
+	bool known = false;
+
+	for (; die; die = die_next(d, die)) {
+		int64_t n = 0;
+
+		if (die_tag(d, die) != DW_TAG_subrange_type)
+			continue;
+		if (!attr_num(d, die, DW_AT_count, &n)) {
+			if (!attr_num(d, die, DW_AT_upper_bound, &n) || n == INT64_MAX)
+				n = -1;
+			n++;
+		}
+		if (n < 0 || __builtin_mul_overflow(count, (uint64_t)n, &count))
+			count = 0;
+		known = true;
+	}
+	return known ? count : 0;
+}
+
+static uint64_t die_size(struct wh_dwarf *d, Dwarf_Die die, int depth)
+{
+	uint64_t count;
+	int64_t n = 0;
+
+	if (attr_num(d, die, DW_AT_byte_size, &n))
+		return n > 0 ? (uint64_t)n : 0;
+	switch (die_tag(d, die)) {
+	case DW_TAG_pointer_type:
+	case DW_TAG_reference_type:
+	case DW_TAG_rvalue_reference_type: return d->addr_size;
+	case DW_TAG_array_type:
+		count = array_count(d, die);
+		if (__builtin_mul_overflow(
+			    count, type_size(d, attr_ref(d, die, DW_AT_type), depth + 1), &count))
+			return 0;
+		return count;
+	case DW_TAG_typedef:
+	case DW_TAG_const_type:
+	case DW_TAG_volatile_type:
+	case DW_TAG_restrict_type:
+	case DW_TAG_atomic_type:
+	case DW_TAG_enumeration_type: return type_size(d, attr_ref(d, die, DW_AT_type), depth + 1);
+	default: return 0;
+	}
+}
+
+static uint64_t type_size(struct wh_dwarf *d, uint64_t id, int depth)
+{
+	Dwarf_Die die = depth < WH_LIMIT_TYPE_DEPTH ? die_at(d, id) : NULL;
+	uint64_t size = die ? die_size(d, die, depth) : 0;
+
+	drop_die(d, die);
+	return size;
+}
+
+/* [bytes] of a member's place: a constant, or the one operation that old compilers wrote. */
+static bool member_place(struct wh_dwarf *d, Dwarf_Die die, uint64_t *ret)
+{
+	Dwarf_Attribute a;
+	Dwarf_Unsigned len = 0;
+	Dwarf_Ptr p = NULL;
+	Dwarf_Error e = NULL;
+	int64_t n = 0;
+	bool ok = false;
+
+	*ret = 0;
+	if (attr_num(d, die, DW_AT_data_member_location, &n)) {
+		*ret = n > 0 ? (uint64_t)n : 0;
+		return true;
+	}
+	a = attr_get(d, die, DW_AT_data_member_location);
+	if (!a)
+		return false;
+	if (dwarf_formexprloc(a, &len, &p, &e) != DW_DLV_OK) {
+		Dwarf_Block *blk = NULL;
+
+		drop_error(d, &e);
+		if (dwarf_formblock(a, &blk, &e) == DW_DLV_OK) {
+			len = blk->bl_len;
+			p = blk->bl_data;
+			dwarf_dealloc(d->dbg, blk, DW_DLA_BLOCK);
+		}
+	}
+	if (p && len >= 2 && len <= 10 && *(const uint8_t *)p == DW_OP_plus_uconst) {
+		const uint8_t *c = (const uint8_t *)p + 1, *end = (const uint8_t *)p + len;
+
+		for (unsigned int shift = 0; c < end && shift < 63; shift += 7) {
+			*ret |= (uint64_t)(*c & 0x7f) << shift;
+			ok = !(*c & 0x80);
+			if (!(*c++ & 0x80))
+				break;
+		}
+	}
+	drop_error(d, &e);
+	attr_drop(d, a);
+	return ok;
+}
+
+static void member_bits(struct wh_dwarf *d, Dwarf_Die die, struct wh_member *m)
+{
+	int64_t bits = 0, off = 0, storage = 0;
+	uint64_t at;
+
+	if (!attr_num(d, die, DW_AT_bit_size, &bits) || bits <= 0 || bits > 128)
+		return;
+	if (attr_num(d, die, DW_AT_data_bit_offset, &off) && off >= 0) {
+		at = (uint64_t)off;
+	} else if (attr_num(d, die, DW_AT_bit_offset, &off)) {
+		/* DWARF 2 counts from the most significant bit of the storage unit. */
+		if (!attr_num(d, die, DW_AT_byte_size, &storage))
+			storage = (int64_t)m->size;
+		at = m->offset * 8;
+		at += d->big_endian ? (uint64_t)off : (uint64_t)(storage * 8 - off - bits);
+	} else {
+		at = m->offset * 8;
+	}
+	m->bit_size = (uint32_t)bits;
+	m->offset = at / 8;
+	m->bit_off = (uint32_t)(at % 8);
+}
+
+/* A member or a base class (which flattens like an anonymous struct). */
+static bool member_decode(struct wh_dwarf *d, Dwarf_Die die, struct wh_member *ret)
+{
+	uint16_t tag = die_tag(d, die);
+	const char *name;
+	bool placed;
+
+	if (tag != DW_TAG_member && tag != DW_TAG_inheritance)
+		return false;
+	if (attr_flag(d, die, DW_AT_external) || attr_flag(d, die, DW_AT_declaration))
+		return false; /* static data member */
+	name = tag == DW_TAG_member ? die_name(d, die) : NULL;
+	*ret = (struct wh_member){.name = name ? name : ""};
+	ret->type.id = attr_ref(d, die, DW_AT_type);
+	ret->size = type_size(d, ret->type.id, 0);
+	placed = member_place(d, die, &ret->offset);
+	member_bits(d, die, ret);
+	/* A virtual base has no fixed place. */
+	return placed || tag == DW_TAG_member;
+}
+
+static struct wh_err *decode_members(struct wh_dwarf *d, Dwarf_Die die, struct compound *ret)
+{
+	WH_VEC(struct wh_member) v = {0};
+	Dwarf_Die c = die_child(d, die);
+	struct wh_err *e = NULL;
+	struct wh_member m;
+
+	for (; !e && c && v.n < CHILDREN_MAX; c = die_next(d, c))
+		if (member_decode(d, c, &m))
+			e = WH_VEC_PUSH(&v, m);
+	drop_die(d, c);
+	ret->members = e ? NULL : wh_arena_alloc(&d->arena, (v.n + 1) * sizeof(*v.v));
+	if (!e && !ret->members)
+		e = &wh_err_nomem;
+	if (!e && v.n)
+		memcpy(ret->members, v.v, v.n * sizeof(*v.v));
+	ret->n = v.n;
+	WH_VEC_FINI(&v);
+	return e;
+}
+
+static struct wh_err *decode_values(struct wh_dwarf *d, Dwarf_Die die, struct compound *ret)
+{
+	WH_VEC(struct enumerator) v = {0};
+	Dwarf_Die c = die_child(d, die);
+	struct wh_err *e = NULL;
+
+	for (; !e && c && v.n < CHILDREN_MAX; c = die_next(d, c)) {
+		struct enumerator x = {.name = die_name(d, c)};
+
+		if (die_tag(d, c) == DW_TAG_enumerator && x.name &&
+		    attr_num(d, c, DW_AT_const_value, &x.value))
+			e = WH_VEC_PUSH(&v, x);
+	}
+	drop_die(d, c);
+	ret->values = e ? NULL : wh_arena_alloc(&d->arena, (v.n + 1) * sizeof(*v.v));
+	if (!e && !ret->values)
+		e = &wh_err_nomem;
+	if (!e && v.n)
+		memcpy(ret->values, v.v, v.n * sizeof(*v.v));
+	ret->n = v.n;
+	WH_VEC_FINI(&v);
+	return e;
+}
+
+/* A declaration stands for the definition of the same name, wherever that is. */
+static uint64_t definition_of(struct wh_dwarf *d, Dwarf_Die die, uint64_t id)
+{
+	uint16_t tag = die_tag(d, die);
+	uint64_t def = 0;
+	const char *name;
+	struct wh_err *e;
+
+	if (!is_compound_tag(tag) && tag != DW_TAG_enumeration_type)
+		return id;
+	if (!attr_flag(d, die, DW_AT_declaration) || !(name = die_name(d, die)))
+		return id;
+	e = find_entry(d, name, 0, &def);
+	wh_err_destroy(e);
+	return e ? id : def;
+}
+
+static struct wh_err *compound_get(struct wh_dwarf *d, uint64_t id, const struct compound **ret)
+{
+	struct compound c = {0};
+	struct wh_err *e;
+	uint64_t i = 0;
+	uint16_t tag;
+	Dwarf_Die die;
+
+	if (wh_map_find(&d->by_id, id, &i)) {
+		*ret = &d->compounds.v[i];
+		return NULL;
+	}
+	die = die_at(d, id);
+	if (!die)
+		return &wh_err_not_found;
+	tag = die_tag(d, die);
+	e = is_compound_tag(tag)	     ? decode_members(d, die, &c)
+	    : tag == DW_TAG_enumeration_type ? decode_values(d, die, &c)
+					     : &wh_err_not_found;
+	drop_die(d, die);
+	if (e)
+		return e;
+	WH_TRY(WH_VEC_PUSH(&d->compounds, c));
+	WH_TRY(wh_map_set(&d->by_id, id, d->compounds.n - 1, NULL));
+	*ret = &d->compounds.v[d->compounds.n - 1];
+	return NULL;
+}
+
+static enum wh_type_kind kind_of(uint16_t tag)
+{
+	static const struct {
+		uint16_t tag, kind;
+	} map[] = {
+		{DW_TAG_structure_type, WH_TYPE_STRUCT},
+		{DW_TAG_class_type, WH_TYPE_STRUCT},
+		{DW_TAG_union_type, WH_TYPE_UNION},
+		{DW_TAG_enumeration_type, WH_TYPE_ENUM},
+		{DW_TAG_pointer_type, WH_TYPE_PTR},
+		{DW_TAG_reference_type, WH_TYPE_PTR},
+		{DW_TAG_rvalue_reference_type, WH_TYPE_PTR},
+		{DW_TAG_array_type, WH_TYPE_ARRAY},
+		{DW_TAG_subroutine_type, WH_TYPE_FUNC},
+		{DW_TAG_typedef, WH_TYPE_TYPEDEF},
+		{DW_TAG_const_type, WH_TYPE_TYPEDEF},
+		{DW_TAG_volatile_type, WH_TYPE_TYPEDEF},
+		{DW_TAG_restrict_type, WH_TYPE_TYPEDEF},
+		{DW_TAG_atomic_type, WH_TYPE_TYPEDEF},
+		{DW_TAG_base_type, WH_TYPE_INT},
+		{DW_TAG_unspecified_type, WH_TYPE_VOID},
+	};
+
+	for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++)
+		if (map[i].tag == tag)
+			return (enum wh_type_kind)map[i].kind;
+	return WH_TYPE_OTHER;
+}
+
+static void base_info(struct wh_dwarf *d, Dwarf_Die die, struct wh_type_info *ret)
+{
+	int64_t enc = 0;
+
+	(void)attr_num(d, die, DW_AT_encoding, &enc);
+	ret->is_bool = enc == DW_ATE_boolean;
+	ret->is_char =
+		enc == DW_ATE_signed_char || enc == DW_ATE_unsigned_char || enc == DW_ATE_UTF;
+	ret->is_signed = enc == DW_ATE_signed || enc == DW_ATE_signed_char;
+	if (enc == DW_ATE_float || enc == DW_ATE_complex_float || enc == DW_ATE_decimal_float)
+		ret->kind = WH_TYPE_FLOAT;
+}
+
+static struct wh_err *info_of(struct wh_dwarf *d, Dwarf_Die die, uint64_t id,
+			      struct wh_type_info *ret)
+{
+	const struct compound *c = NULL;
+	uint16_t tag = die_tag(d, die);
+	const char *name = die_name(d, die);
+
+	ret->kind = kind_of(tag);
+	ret->name = name ? name : "";
+	ret->size = die_size(d, die, 0);
+	switch (ret->kind) {
+	case WH_TYPE_INT: base_info(d, die, ret); break;
+	case WH_TYPE_STRUCT:
+	case WH_TYPE_UNION:
+	case WH_TYPE_ENUM:
+		WH_TRY(compound_get(d, id, &c));
+		ret->count = c->n;
+		break;
+	case WH_TYPE_ARRAY: ret->count = array_count(d, die); __attribute__((fallthrough));
+	case WH_TYPE_PTR:
+	case WH_TYPE_TYPEDEF:
+	case WH_TYPE_FUNC: ret->elem.id = attr_ref(d, die, DW_AT_type); break;
+	default: break;
+	}
+	return NULL;
+}
+
+/* ---- provider operations: the locked outside ---- */
+
+static struct wh_err *dwarf_find(void *priv, const char *name, size_t nth, uint64_t *ret_id)
+{
+	struct wh_dwarf *d = priv;
+	struct wh_err *e;
+
+	pthread_mutex_lock(&d->lock);
+	e = find_entry(d, name, nth, ret_id);
+	pthread_mutex_unlock(&d->lock);
+	return e;
+}
+
+static struct wh_err *dwarf_info(void *priv, uint64_t id, struct wh_type_info *ret)
+{
+	struct wh_dwarf *d = priv;
+	struct wh_err *e = &wh_err_not_found;
+	Dwarf_Die die;
+	uint64_t def;
+
+	pthread_mutex_lock(&d->lock);
+	die = die_at(d, id);
+	if (die) {
+		def = definition_of(d, die, id);
+		if (def != id) {
+			drop_die(d, die);
+			die = die_at(d, def);
+		}
+		if (die)
+			e = info_of(d, die, def, ret);
+		drop_die(d, die);
+	}
+	pthread_mutex_unlock(&d->lock);
+	return e;
+}
+
+/* The decoded compound behind @id or behind the declaration that @id is. */
+static struct wh_err *compound_of(struct wh_dwarf *d, uint64_t id, const struct compound **ret)
+{
+	Dwarf_Die die;
+
+	if (!wh_map_find(&d->by_id, id, NULL)) {
+		die = die_at(d, id);
+		if (!die)
+			return &wh_err_not_found;
+		id = definition_of(d, die, id);
+		drop_die(d, die);
+	}
+	return compound_get(d, id, ret);
+}
+
+static struct wh_err *dwarf_member(void *priv, uint64_t id, size_t i, struct wh_member *ret)
+{
+	const struct compound *c = NULL;
+	struct wh_dwarf *d = priv;
+	struct wh_err *e;
+
+	pthread_mutex_lock(&d->lock);
+	e = compound_of(d, id, &c);
+	if (!e && (!c->members || i >= c->n))
+		e = &wh_err_not_found;
+	if (!e)
+		*ret = c->members[i];
+	pthread_mutex_unlock(&d->lock);
+	return e;
+}
+
+static struct wh_err *dwarf_enum_value(void *priv, uint64_t id, size_t i, const char **ret_name,
+				       int64_t *ret_value)
+{
+	const struct compound *c = NULL;
+	struct wh_dwarf *d = priv;
+	struct wh_err *e;
+
+	pthread_mutex_lock(&d->lock);
+	e = compound_of(d, id, &c);
+	if (!e && (!c->values || i >= c->n))
+		e = &wh_err_not_found;
+	if (!e) {
+		*ret_name = c->values[i].name;
+		*ret_value = c->values[i].value;
+	}
+	pthread_mutex_unlock(&d->lock);
+	return e;
+}
+
+static void dwarf_close(void *priv)
+{
+	wh_dwarf_destroy(priv);
+}
+
+const struct wh_type_provider_ops wh_dwarf_ops = {
+	.name = "dwarf",
+	.find = dwarf_find,
+	.info = dwarf_info,
+	.member = dwarf_member,
+	.enum_value = dwarf_enum_value,
+	.close = dwarf_close,
+};
+
+/* ---- variables ---- */
+
+/* DW_OP_addr and nothing else: an object at a fixed address. */
+static bool var_address(struct wh_dwarf *d, Dwarf_Die die, uint64_t *ret)
+{
+	struct wh_abi abi = {.big_endian = d->big_endian, .word = (uint8_t)d->addr_size};
+	Dwarf_Attribute a = attr_get(d, die, DW_AT_location);
+	Dwarf_Unsigned len = 0;
+	Dwarf_Error e = NULL;
+	Dwarf_Ptr p = NULL;
+	bool ok = false;
+
+	if (!a)
+		return false;
+	if (dwarf_formexprloc(a, &len, &p, &e) == DW_DLV_OK && len == 1u + d->addr_size &&
+	    *(const uint8_t *)p == DW_OP_addr) {
+		*ret = wh_get_word(abi, (const uint8_t *)p + 1);
+		ok = true;
+	}
+	drop_error(d, &e);
+	attr_drop(d, a);
+	return ok;
+}
+
+struct var_walk {
+	struct wh_dwarf *d;
+	wh_dwarf_var_fn fn;
+	void *arg;
+};
+
+static struct wh_err *vars_in(const struct var_walk *w, Dwarf_Die scope, int depth);
+
+static struct wh_err *var_die(const struct var_walk *w, Dwarf_Die die, int depth)
+{
+	struct wh_dwarf *d = w->d;
+	struct wh_dwarf_var v = {0};
+	uint16_t tag = die_tag(d, die);
+	uint64_t spec;
+	Dwarf_Die decl;
+
+	if (tag == DW_TAG_namespace || tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block)
+		return vars_in(w, die, depth + 1);
+	if (tag != DW_TAG_variable || !var_address(d, die, &v.addr))
+		return NULL;
+	v.name = die_name(d, die);
+	v.type_id = attr_ref(d, die, DW_AT_type);
+	spec = attr_ref(d, die, DW_AT_specification);
+	decl = spec ? die_at(d, spec) : NULL;
+	if (decl) {
+		v.name = v.name ? v.name : die_name(d, decl);
+		v.type_id = v.type_id ? v.type_id : attr_ref(d, decl, DW_AT_type);
+		drop_die(d, decl);
+	}
+	if (!v.name)
+		v.name = "";
+	return w->fn(w->arg, &v);
+}
+
+static struct wh_err *vars_in(const struct var_walk *w, Dwarf_Die scope, int depth)
+{
+	Dwarf_Die die = depth < DEPTH_MAX ? die_child(w->d, scope) : NULL;
+	struct wh_err *e = NULL;
+
+	for (; !e && die; die = die_next(w->d, die))
+		e = var_die(w, die, depth);
+	drop_die(w->d, die);
+	return e;
+}
+
+struct wh_err *wh_dwarf_each_variable(struct wh_dwarf *d, wh_dwarf_var_fn fn, void *arg)
+{
+	struct var_walk w = {.d = d, .fn = fn, .arg = arg};
+	struct wh_err *e;
+	Dwarf_Die die;
+
+	pthread_mutex_lock(&d->lock);
+	e = open_once(d);
+	/* libdwarf has one cursor over the units: the index first, so that it starts anew here. */
+	while (!e && !d->whole)
+		e = index_more(d);
+	d->in_types = false;
+	while (!e && d->usable && (die = next_unit(d))) {
+		e = vars_in(&w, die, 0);
+		drop_die(d, die);
+	}
+	pthread_mutex_unlock(&d->lock);
+	return e;
+}

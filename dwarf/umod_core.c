@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Modules as the core itself shows them, from three sources that complete each other:
+ *
+ *	NT_FILE    path, address and file offset of every file mapping (Linux 3.7; gcore writes it too)
+ *	link map   AT_PHDR -> PT_DYNAMIC of the program -> DT_DEBUG -> r_debug -> list of link_map
+ *	           (glibc elf/link.h, musl the same: l_addr, l_name, l_ld, l_next, l_prev)
+ *	segments   those that begin with an ELF header, when neither of the others is there
+ *
+ * A file mapping is a module when it maps offset 0 and memory begins with \177ELF.
+ */
+#include <elf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/base/hashmap.h"
+#include "analyzer/base/limits.h"
+#include "dwarf/umod_priv.h"
+
+#define PHDRS_MAX   256
+#define NOTES_MAX   (64u << 10) /* [bytes] of notes read from memory */
+#define DYNAMIC_MAX 4096	/* entries */
+#define PATH_CAP    1024
+#define NT_FILE_ID  0x46494c45u
+
+/* Core segments by address, for flags. */
+struct seg_index {
+	const struct wh_segment **v;
+	size_t n;
+};
+
+struct finder {
+	struct wh_un_priv *p;
+	const struct wh_dump *d;
+	struct seg_index segs;
+};
+
+static int seg_cmp(const void *a, const void *b)
+{
+	const struct wh_segment *x = *(const struct wh_segment *const *)a;
+	const struct wh_segment *y = *(const struct wh_segment *const *)b;
+
+	return (x->vaddr > y->vaddr) - (x->vaddr < y->vaddr);
+}
+
+static struct wh_err *seg_index_init(struct seg_index *s, const struct wh_dump *d)
+{
+	s->v = wh_calloc(d->n_segs, sizeof(const struct wh_segment *));
+	if (!s->v)
+		return &wh_err_nomem;
+	for (size_t i = 0; i < d->n_segs; i++)
+		s->v[s->n++] = &d->segs[i];
+	if (s->n)
+		qsort(s->v, s->n, sizeof(const struct wh_segment *), seg_cmp);
+	return NULL;
+}
+
+static const struct wh_segment *seg_find(const struct seg_index *s, uint64_t addr)
+{
+	size_t lo = 0, hi = s->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (s->v[mid]->vaddr <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo && addr - s->v[lo - 1]->vaddr < s->v[lo - 1]->memsz ? s->v[lo - 1] : NULL;
+}
+
+static uint32_t seg_flags(const struct finder *f, uint64_t addr)
+{
+	const struct wh_segment *s = seg_find(&f->segs, addr);
+
+	return s ? s->flags & (PF_R | PF_W | PF_X) : 0;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+static void read_auxv(struct finder *f)
+{
+	const struct wh_note *n = wh_dump_find_note(f->d, "CORE", NT_AUXV, NULL);
+	size_t w = f->p->abi.word;
+
+	for (size_t at = 0; n && at + 2 * w <= n->desc_len; at += 2 * w) {
+		uint64_t key = wh_get_word(f->p->abi, n->desc + at);
+
+		if (key == AT_NULL)
+			break;
+		if (key < sizeof(f->p->aux) / sizeof(f->p->aux[0]))
+			f->p->aux[key] = wh_get_word(f->p->abi, n->desc + at + w);
+	}
+}
+
+/* ---- ELF headers in memory ---- */
+
+static void phdr_decode(struct wh_abi abi, const uint8_t *p, struct wh_uphdr *ret)
+{
+	*ret = (struct wh_uphdr){.type = wh_get_u32(abi, p)};
+	if (abi.word == 8) {
+		ret->flags = wh_get_u32(abi, p + 4);
+		ret->off = wh_get_u64(abi, p + 8);
+		ret->vaddr = wh_get_u64(abi, p + 16);
+		ret->filesz = wh_get_u64(abi, p + 32);
+		ret->memsz = wh_get_u64(abi, p + 40);
+		ret->align = wh_get_u64(abi, p + 48);
+	} else {
+		ret->off = wh_get_u32(abi, p + 4);
+		ret->vaddr = wh_get_u32(abi, p + 8);
+		ret->filesz = wh_get_u32(abi, p + 16);
+		ret->memsz = wh_get_u32(abi, p + 20);
+		ret->flags = wh_get_u32(abi, p + 24);
+		ret->align = wh_get_u32(abi, p + 28);
+	}
+}
+
+static bool is_elf(struct wh_un_priv *p, uint64_t addr)
+{
+	uint8_t id[EI_NIDENT];
+
+	return wh_read_some(p->r, WH_VIRT, addr, id, sizeof(id), NULL) == sizeof(id) &&
+	       !memcmp(id, ELFMAG, SELFMAG) &&
+	       id[EI_CLASS] == (p->abi.word == 8 ? ELFCLASS64 : ELFCLASS32) &&
+	       id[EI_DATA] == (p->abi.big_endian ? ELFDATA2MSB : ELFDATA2LSB);
+}
+
+static struct wh_err *read_phdrs(struct wh_un_priv *p, struct wh_umod *u)
+{
+	bool w8 = p->abi.word == 8;
+	size_t size = w8 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr), n;
+	uint8_t h[sizeof(Elf64_Ehdr)], buf[sizeof(Elf64_Phdr)];
+	size_t hsize = w8 ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr);
+	struct wh_uphdr ph;
+	uint64_t phoff;
+
+	if (wh_read_some(p->r, WH_VIRT, u->m.base, h, hsize, NULL) != hsize)
+		return NULL;
+	phoff = w8 ? wh_get_u64(p->abi, h + 32) : wh_get_u32(p->abi, h + 28);
+	n = wh_get_u16(p->abi, h + (w8 ? 56 : 44));
+	if (wh_get_u16(p->abi, h + (w8 ? 54 : 42)) != size || n > PHDRS_MAX)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		if (wh_read_some(p->r, WH_VIRT, u->m.base + phoff + i * size, buf, size, NULL) !=
+		    size)
+			break;
+		phdr_decode(p->abi, buf, &ph);
+		WH_TRY(WH_VEC_PUSH(&u->phdrs, ph));
+	}
+	return NULL;
+}
+
+static uint64_t page_down(const struct wh_un_priv *p, uint64_t v)
+{
+	return v & ~(p->page - 1);
+}
+
+static uint64_t page_up(const struct wh_un_priv *p, uint64_t v)
+{
+	return page_down(p, v + p->page - 1);
+}
+
+/* The build-id among the notes at @addr. */
+static void find_build_id(struct wh_un_priv *p, struct wh_umod *u, uint64_t addr, uint64_t size)
+{
+	uint8_t head[12 + 4], *id = u->m.build_id;
+	uint64_t at = 0;
+
+	if (size > NOTES_MAX)
+		size = NOTES_MAX;
+	while (!u->m.build_id_len && at + sizeof(head) <= size &&
+	       wh_read_some(p->r, WH_VIRT, addr + at, head, sizeof(head), NULL) == sizeof(head)) {
+		uint32_t namesz = wh_get_u32(p->abi, head), descsz = wh_get_u32(p->abi, head + 4);
+		uint64_t name = ((uint64_t)namesz + 3) & ~3ull;
+
+		if (wh_get_u32(p->abi, head + 8) == NT_GNU_BUILD_ID && namesz == 4 &&
+		    !memcmp(head + 12, "GNU", 4) && descsz && descsz <= sizeof(u->m.build_id) &&
+		    wh_read_some(p->r, WH_VIRT, addr + at + 12 + name, id, descsz, NULL) == descsz)
+			u->m.build_id_len = descsz;
+		at += 12 + name + (((uint64_t)descsz + 3) & ~3ull);
+	}
+}
+
+static struct wh_err *add_bss(const struct finder *f, struct wh_umod *u, const struct wh_uphdr *ph)
+{
+	uint64_t start = page_up(f->p, u->m.bias + ph->vaddr + ph->filesz);
+	uint64_t end = page_up(f->p, u->m.bias + ph->vaddr + ph->memsz);
+	struct wh_umodule_range r = {.start = start, .end = end, .bss = true};
+
+	if (ph->memsz <= ph->filesz || start >= end)
+		return NULL;
+	r.flags = seg_flags(f, start);
+	return WH_VEC_PUSH(&u->ranges, r);
+}
+
+/* What the program headers tell, once `base` is known. */
+static struct wh_err *use_phdrs(const struct finder *f, struct wh_umod *u)
+{
+	struct wh_un_priv *p = f->p;
+	bool have_bias = false;
+
+	WH_TRY(read_phdrs(p, u));
+	u->m.bias = u->m.base;
+	for (size_t i = 0; i < u->phdrs.n && !have_bias; i++)
+		if (u->phdrs.v[i].type == PT_LOAD) {
+			u->m.bias = u->m.base - page_down(p, u->phdrs.v[i].vaddr) +
+				    page_down(p, u->phdrs.v[i].off);
+			have_bias = true;
+		}
+	for (size_t i = 0; i < u->phdrs.n; i++) {
+		const struct wh_uphdr *ph = &u->phdrs.v[i];
+
+		switch (ph->type) {
+		case PT_LOAD: WH_TRY(add_bss(f, u, ph)); break;
+		case PT_DYNAMIC: u->m.dynamic = u->m.bias + ph->vaddr; break;
+		case PT_PHDR: u->m.phdr = u->m.bias + ph->vaddr; break;
+		case PT_NOTE: find_build_id(p, u, u->m.bias + ph->vaddr, ph->memsz); break;
+		case PT_TLS:
+			u->m.tls_size = ph->memsz;
+			u->m.tls_filesz = ph->filesz;
+			u->m.tls_align = ph->align;
+			u->m.tls_image = u->m.bias + ph->vaddr;
+			break;
+		default: break;
+		}
+	}
+	return NULL;
+}
+
+static struct wh_err *new_module(const struct finder *f, const char *path, uint64_t base,
+				 struct wh_umod **ret)
+{
+	struct wh_umod u = {.image_fd = -1};
+
+	if (f->p->mods.n >= WH_LIMIT_MODULES)
+		return wh_err_new(WH_ERR_LIMIT, "more than %u modules", WH_LIMIT_MODULES);
+	u.m.path = wh_arena_strdup(&f->p->strings, path);
+	if (!u.m.path)
+		return &wh_err_nomem;
+	u.m.name = base_name(u.m.path);
+	u.m.base = base;
+	u.m.sym_source = "none";
+	u.m.sym_id = WH_SYM_NO_MODULE;
+	WH_TRY(WH_VEC_PUSH(&f->p->mods, u));
+	*ret = &f->p->mods.v[f->p->mods.n - 1];
+	return NULL;
+}
+
+static struct wh_err *add_range(const struct finder *f, struct wh_umod *u, uint64_t start,
+				uint64_t end, uint64_t off)
+{
+	struct wh_umodule_range r = {
+		.start = start, .end = end, .file_off = off, .flags = seg_flags(f, start)};
+
+	return WH_VEC_PUSH(&u->ranges, r);
+}
+
+/* ---- NT_FILE ---- */
+
+/* One file mapping; it opens a module, belongs to the one opened before, or is data. */
+static struct wh_err *file_mapping(const struct finder *f, const char *path, uint64_t start,
+				   uint64_t end, uint64_t off)
+{
+	struct wh_umod *u = NULL;
+
+	if (off == 0 && is_elf(f->p, start)) {
+		WH_TRY(new_module(f, path, start, &u));
+		WH_TRY(add_range(f, u, start, end, off));
+		return NULL;
+	}
+	/* Mappings of one module follow each other; another file can only be in between by MAP_FIXED. */
+	for (size_t k = 1; k <= f->p->mods.n && k <= 4; k++) {
+		u = &f->p->mods.v[f->p->mods.n - k];
+		if (!strcmp(u->m.path, path))
+			return add_range(f, u, start, end, off);
+	}
+	/* Text whose first page was not dumped: a module without a header. */
+	if (!(seg_flags(f, start) & PF_X))
+		return NULL;
+	WH_TRY(new_module(f, path, off < start ? start - off : start, &u));
+	return add_range(f, u, start, end, off);
+}
+
+static struct wh_err *read_nt_file(struct finder *f)
+{
+	const struct wh_note *n = wh_dump_find_note(f->d, "CORE", NT_FILE_ID, NULL);
+	size_t w = f->p->abi.word, names;
+	uint64_t count, page;
+
+	if (!n || n->desc_len < 2 * w)
+		return NULL;
+	count = wh_get_word(f->p->abi, n->desc);
+	page = wh_get_word(f->p->abi, n->desc + w);
+	if (count > (n->desc_len - 2 * w) / (3 * w)) {
+		wh_diag_add(f->p->diags, WH_DIAG_WARN, "nt-file-short", 0,
+			    "NT_FILE claims %llu mappings and is too short for them",
+			    (unsigned long long)count);
+		count = (n->desc_len - 2 * w) / (3 * w);
+	}
+	/* gcore writes 1 here and byte offsets. */
+	if (page && (page & (page - 1)) == 0 && page <= (1u << 20)) {
+		if (page >= 4096)
+			f->p->page = page;
+	} else {
+		page = 1;
+	}
+	names = (size_t)(2 * w + count * 3 * w);
+	for (uint64_t i = 0; i < count && names < n->desc_len; i++) {
+		const uint8_t *e = n->desc + 2 * w + i * 3 * w;
+		const char *path = (const char *)n->desc + names;
+		size_t len = strnlen(path, n->desc_len - names);
+		uint64_t start = wh_get_word(f->p->abi, e), end = wh_get_word(f->p->abi, e + w);
+		uint64_t off = wh_get_word(f->p->abi, e + 2 * w);
+
+		if (len == n->desc_len - names)
+			break;
+		names += len + 1;
+		if (end > start && off <= UINT64_MAX / page && len < PATH_CAP)
+			WH_TRY(file_mapping(f, path, start, end, off * page));
+	}
+	return NULL;
+}
+
+/* ---- vdso, plain segments ---- */
+
+static struct wh_err *add_vdso(struct finder *f)
+{
+	uint64_t base = f->p->aux[AT_SYSINFO_EHDR];
+	const struct wh_segment *s = base ? seg_find(&f->segs, base) : NULL;
+	struct wh_umod *u = NULL;
+
+	if (!s || !is_elf(f->p, base))
+		return NULL;
+	WH_TRY(new_module(f, "[vdso]", base, &u));
+	u->m.file_state = WH_UFILE_NONE;
+	return add_range(f, u, base, s->vaddr + s->memsz, 0);
+}
+
+static struct wh_err *scan_segments(struct finder *f)
+{
+	for (size_t i = 0; i < f->segs.n; i++) {
+		const struct wh_segment *s = f->segs.v[i];
+		struct wh_umod *u = NULL;
+		char name[40];
+
+		if (!is_elf(f->p, s->vaddr))
+			continue;
+		snprintf(name, sizeof(name), "[elf at 0x%llx]", (unsigned long long)s->vaddr);
+		WH_TRY(new_module(f, name, s->vaddr, &u));
+		WH_TRY(add_range(f, u, s->vaddr, s->vaddr + s->memsz, 0));
+	}
+	return NULL;
+}
+
+/* ---- link map ---- */
+
+static bool dynamic_find(struct wh_un_priv *p, uint64_t dyn, uint64_t tag, uint64_t *ret)
+{
+	uint64_t key = 0, val = 0;
+	size_t w = p->abi.word;
+
+	for (size_t i = 0; i < DYNAMIC_MAX; i++) {
+		if (!wh_read_word(p->r, dyn + i * 2 * w, &key) || key == DT_NULL ||
+		    !wh_read_word(p->r, dyn + i * 2 * w + w, &val))
+			return false;
+		if (key == tag) {
+			*ret = val;
+			return true;
+		}
+	}
+	return false;
+}
+
+static struct wh_umod *module_at(struct wh_un_priv *p, uint64_t addr)
+{
+	for (size_t i = 0; i < p->mods.n; i++) {
+		struct wh_umod *u = &p->mods.v[i];
+
+		for (size_t k = 0; k < u->ranges.n; k++)
+			if (addr >= u->ranges.v[k].start && addr < u->ranges.v[k].end)
+				return u;
+	}
+	return NULL;
+}
+
+/* A module that only the link map knows: its header lies at l_addr. */
+static struct wh_err *module_from_map(struct finder *f, const char *name, uint64_t addr,
+				      uint64_t ld, struct wh_umod **ret)
+{
+	const struct wh_segment *s;
+	struct wh_umod *u = NULL;
+
+	*ret = NULL;
+	if (!addr || !name[0] || !is_elf(f->p, addr))
+		return NULL;
+	WH_TRY(new_module(f, name, addr, &u));
+	s = seg_find(&f->segs, addr);
+	WH_TRY(add_range(f, u, addr, s ? s->vaddr + s->memsz : addr + f->p->page, 0));
+	if ((s = seg_find(&f->segs, ld)) && s->vaddr > addr)
+		WH_TRY(add_range(f, u, s->vaddr, s->vaddr + s->memsz, s->vaddr - addr));
+	WH_TRY(use_phdrs(f, u));
+	*ret = u;
+	return NULL;
+}
+
+static struct wh_err *walk_link_map(struct finder *f, uint64_t at)
+{
+	WH_CLEANUP(wh_map_fini) struct wh_map seen = WH_MAP_INIT;
+	size_t w = f->p->abi.word;
+	bool fresh;
+
+	while (at) {
+		uint64_t addr = 0, namep = 0, ld = 0, next = 0;
+		char name[PATH_CAP] = "";
+		struct wh_umod *u;
+
+		WH_TRY(wh_map_set(&seen, at, 1, &fresh));
+		if (!fresh || seen.n > WH_LIMIT_MODULES) {
+			wh_diag_add(f->p->diags, WH_DIAG_WARN, "link-map-loops", at,
+				    "the link map runs in circles");
+			return NULL;
+		}
+		if (!wh_read_word(f->p->r, at, &addr) || !wh_read_word(f->p->r, at + w, &namep) ||
+		    !wh_read_word(f->p->r, at + 2 * w, &ld) ||
+		    !wh_read_word(f->p->r, at + 3 * w, &next)) {
+			wh_diag_add(f->p->diags, WH_DIAG_WARN, "link-map-broken", at,
+				    "the link map cannot be followed");
+			return NULL;
+		}
+		(void)wh_read_str(f->p->r, namep, name, sizeof(name));
+		u = module_at(f->p, ld);
+		if (!u)
+			WH_TRY(module_from_map(f, name, addr, ld, &u));
+		if (u) {
+			u->m.link_map = at;
+			u->m.dynamic = ld;
+		}
+		at = next;
+	}
+	return NULL;
+}
+
+static struct wh_err *use_link_map(struct finder *f, uint64_t *ret_r_debug)
+{
+	struct wh_un_priv *p = f->p;
+	uint64_t r_debug = 0, map = 0;
+
+	for (size_t i = 0; i < p->mods.n && !r_debug; i++)
+		if (p->mods.v[i].m.is_main && p->mods.v[i].m.dynamic)
+			(void)dynamic_find(p, p->mods.v[i].m.dynamic, DT_DEBUG, &r_debug);
+	if (!r_debug || !wh_read_word(p->r, r_debug + p->abi.word, &map) || !map)
+		return NULL;
+	*ret_r_debug = r_debug;
+	return walk_link_map(f, map);
+}
+
+/* ---- all together ---- */
+
+static void mark_roles(struct wh_un_priv *p)
+{
+	const uint64_t hint[] = {p->aux[AT_PHDR], p->aux[AT_ENTRY]};
+	struct wh_umod *u;
+
+	for (size_t i = 0; i < sizeof(hint) / sizeof(hint[0]); i++)
+		if (hint[i] && (u = module_at(p, hint[i]))) {
+			u->m.is_main = true;
+			u->m.entry = p->aux[AT_ENTRY];
+			u->m.phdr = p->aux[AT_PHDR] ? p->aux[AT_PHDR] : u->m.phdr;
+			break;
+		}
+	if (p->aux[AT_BASE] && (u = module_at(p, p->aux[AT_BASE])))
+		u->m.is_loader = true;
+}
+
+/* Protection of a range that the core has no segment for (gcore leaves clean text out): the file's. */
+static void flags_from_phdrs(const struct wh_un_priv *p, const struct wh_umod *u,
+			     struct wh_umodule_range *r)
+{
+	for (size_t i = 0; !r->flags && i < u->phdrs.n; i++) {
+		const struct wh_uphdr *ph = &u->phdrs.v[i];
+
+		if (ph->type == PT_LOAD && r->start >= page_down(p, u->m.bias + ph->vaddr) &&
+		    r->start < u->m.bias + ph->vaddr + ph->memsz)
+			r->flags = ph->flags & (PF_R | PF_W | PF_X);
+	}
+}
+
+static int range_cmp(const void *a, const void *b)
+{
+	const struct wh_umodule_range *x = a, *y = b;
+
+	return (x->start > y->start) - (x->start < y->start);
+}
+
+static int umod_cmp(const void *a, const void *b)
+{
+	const struct wh_umod *x = a, *y = b;
+
+	return (x->m.base > y->m.base) - (x->m.base < y->m.base);
+}
+
+static void finish(struct wh_un_priv *p)
+{
+	for (size_t i = 0; i < p->mods.n; i++) {
+		struct wh_umod *u = &p->mods.v[i];
+
+		if (u->ranges.n)
+			qsort(u->ranges.v, u->ranges.n, sizeof(*u->ranges.v), range_cmp);
+		for (size_t k = 0; k < u->ranges.n; k++) {
+			flags_from_phdrs(p, u, &u->ranges.v[k]);
+			if (u->ranges.v[k].end > u->m.end)
+				u->m.end = u->ranges.v[k].end;
+		}
+		u->m.ranges = u->ranges.v;
+		u->m.n_ranges = u->ranges.n;
+	}
+	if (p->mods.n)
+		qsort(p->mods.v, p->mods.n, sizeof(*p->mods.v), umod_cmp);
+}
+
+struct wh_err *wh_umod_core_find(struct wh_un_priv *p, const struct wh_dump *d,
+				 uint64_t *ret_r_debug)
+{
+	struct finder f = {.p = p, .d = d};
+	struct wh_err *e = seg_index_init(&f.segs, d);
+	size_t i;
+
+	read_auxv(&f);
+	if (!e)
+		e = read_nt_file(&f);
+	if (!e)
+		e = add_vdso(&f);
+	for (i = 0; !e && i < p->mods.n; i++)
+		e = use_phdrs(&f, &p->mods.v[i]);
+	mark_roles(p);
+	if (!e)
+		e = use_link_map(&f, ret_r_debug);
+	if (!e && p->mods.n <= 1) {
+		i = p->mods.n;
+		e = i ? NULL : scan_segments(&f);
+		for (; !e && i < p->mods.n; i++)
+			e = use_phdrs(&f, &p->mods.v[i]);
+		mark_roles(p);
+		if (!e && !*ret_r_debug)
+			e = use_link_map(&f, ret_r_debug);
+	}
+	free(f.segs.v);
+	if (!e)
+		finish(p);
+	return e;
+}

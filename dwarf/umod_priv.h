@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files behind umodules.h share: a module as the core shows it (umod_core.c), an ELF file put
+ * together again from memory (umod_image.c), and the search for files (umodules.c).
+ */
+#ifndef WH_DWARF_UMOD_PRIV_H
+#define WH_DWARF_UMOD_PRIV_H
+
+#include "analyzer/base/arena.h"
+#include "analyzer/base/vec.h"
+#include "dwarf/umodules.h"
+
+struct wh_dwarf;
+
+/** A program header, decoded. */
+struct wh_uphdr {
+	uint32_t type, flags;
+	uint64_t off, vaddr, filesz, memsz, align;
+};
+
+/** A module under construction; `m.ranges` is set from `ranges` at the end. */
+struct wh_umod {
+	struct wh_umodule m;
+	WH_VEC(struct wh_umodule_range) ranges;
+	WH_VEC(struct wh_uphdr) phdrs; /* empty when the header is not in the core */
+	int image_fd;		       /* memfd of umod_image.c, -1 none */
+	struct wh_dwarf *dwarf;	       /* owned by the type chain; NULL none */
+};
+typedef WH_VEC(struct wh_umod) wh_umod_vec;
+
+/** Everything that opening needs; also wh_unames.priv. */
+struct wh_un_priv {
+	struct wh_reader *r;
+	struct wh_abi abi;
+	struct wh_diags *diags;
+	uint64_t page; /* [bytes] of NT_FILE, else 4096 */
+	struct wh_arena strings;
+	wh_umod_vec mods; /* by base; parallel to wh_unames.modules once open */
+	struct wh_lines *lines;
+	uint64_t aux[64]; /* AT_* below 64; 0 absent */
+};
+
+/** Finds the modules of the core, sorted by base; sets *ret_r_debug (0 unknown). */
+struct wh_err *wh_umod_core_find(struct wh_un_priv *p, const struct wh_dump *d,
+				 uint64_t *ret_r_debug) WH_MUST_CHECK;
+/**
+ * Writes what memory holds of @u's file into an anonymous file, so that readers of ELF files can use it.
+ * *ret_path (arena) names it.  &wh_err_not_found when not even the dynamic symbols are there.
+ */
+struct wh_err *wh_umod_image(struct wh_un_priv *p, struct wh_umod *u,
+			     const char **ret_path) WH_MUST_CHECK;
+
+#endif
