@@ -245,6 +245,8 @@ static inline uint8_t wh_lx_page_get(const struct wh_lx *x, uint64_t pfn)
 }
 /** Changes the class of a frame (keeps nothing of its flags). */
 void wh_lx_page_set(struct wh_lx *x, uint64_t pfn, uint8_t cls);
+/** First frame that has a struct page, and the end: outside there may be other things (arm64). */
+void wh_lx_pages_range(const struct wh_lx *x, uint64_t *ret_first, uint64_t *ret_end);
 /** Counts frames by class and presence; after all reclassification. */
 void wh_lx_pages_count(struct wh_lx *x);
 /** Struct page of a frame into @buf; false when unreadable. */

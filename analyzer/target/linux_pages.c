@@ -509,6 +509,24 @@ static struct wh_err *join_units(struct wh_lx *x, struct unit_out *out)
 	return e;
 }
 
+void wh_lx_pages_range(const struct wh_lx *x, uint64_t *ret_first, uint64_t *ret_end)
+{
+	uint64_t first = 0, end = x->n_units;
+
+	while (first < end && !x->units[first])
+		first++;
+	while (end > first && !x->units[end - 1])
+		end--;
+	first <<= WH_LX_UNIT_SHIFT;
+	end <<= WH_LX_UNIT_SHIFT;
+	if (end > x->ks->dump->max_pfn)
+		end = x->ks->dump->max_pfn;
+	while (first < end && wh_lx_page_get(x, first) == WH_LXP_HOLE)
+		first++;
+	*ret_first = first;
+	*ret_end = end;
+}
+
 /* Frames that hold the memmap itself: their words are known, and stale ones must not count. */
 static struct wh_err *memmap_frames(void *arg, uint64_t va, uint64_t pa, uint64_t len)
 {
@@ -525,7 +543,7 @@ static struct wh_err *memmap_frames(void *arg, uint64_t va, uint64_t pa, uint64_
 
 struct wh_err *wh_lx_pages_build(struct wh_lx *x)
 {
-	uint64_t max = x->ks->dump->max_pfn;
+	uint64_t max = x->ks->dump->max_pfn, first, end;
 	struct scan s = {.x = x};
 	struct wh_err *e;
 
@@ -558,11 +576,11 @@ struct wh_err *wh_lx_pages_build(struct wh_lx *x)
 		WH_VEC_FINI(&s.out[u].words);
 	}
 	free(s.out);
-	if (!e)
-		e = wh_kspace_each_mapping(x->ks, x->r, x->ks->vmemmap,
-					   x->ks->vmemmap + max * x->lay.page_size_of,
-					   memmap_frames, x);
-	return e;
+	if (e)
+		return e;
+	wh_lx_pages_range(x, &first, &end);
+	return wh_kspace_each_mapping(x->ks, x->r, x->ks->vmemmap + first * x->lay.page_size_of,
+				      x->ks->vmemmap + end * x->lay.page_size_of, memmap_frames, x);
 }
 
 void wh_lx_pages_count(struct wh_lx *x)

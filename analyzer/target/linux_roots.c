@@ -237,21 +237,12 @@ static struct wh_err *page_nodes(struct wh_lx *x)
 	return e;
 }
 
-/* Struct pages of the frames that exist: below the first there may be other things (arm64). */
+/* Every struct page names its frame. */
 static struct wh_err *page_alias(struct wh_lx *x)
 {
-	uint64_t ps = x->lay.page_size_of, first = 0, end = x->n_units, max = x->ks->dump->max_pfn;
+	uint64_t ps = x->lay.page_size_of, first, end;
 
-	while (first < end && !x->units[first])
-		first++;
-	while (end > first && !x->units[end - 1])
-		end--;
-	first <<= WH_LX_UNIT_SHIFT;
-	end <<= WH_LX_UNIT_SHIFT;
-	if (end > max)
-		end = max;
-	while (first < end && wh_lx_page_get(x, first) == WH_LXP_HOLE)
-		first++;
+	wh_lx_pages_range(x, &first, &end);
 	return wh_plan_add_alias(&x->t->plan, x->ks->vmemmap + first * ps,
 				 x->ks->vmemmap + end * ps, ps, wh_kspace_pfn_to_virt(x->ks, first),
 				 x->page_bytes);
