@@ -186,7 +186,7 @@ struct wh_lx {
 
 	uint16_t kind_struct_page, kind_image, kind_module, kind_percpu, kind_stack, kind_regs,
 		kind_reserved, kind_rcu;
-	uint16_t cls_page, cls_large, cls_vmalloc, cls_percpu;
+	uint16_t cls_page, cls_compound, cls_large, cls_vmalloc, cls_percpu;
 	uint64_t tick_ns, jiffies, jiffies0; /**< length of a tick, now, at boot; 0 unknown */
 	bool built;
 	struct wh_map reverse; /**< frame -> vmalloc address, once somebody asks */

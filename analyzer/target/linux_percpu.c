@@ -213,10 +213,15 @@ struct area {
 static struct wh_err *area_row(struct wh_lx *x, const struct wh_lx_chunk *c, uint64_t start,
 			       uint64_t end)
 {
-	uint64_t uo, from = (start + 7) & ~7ull;
+	uint64_t uo, from = start & ~7ull;
 
-	if (end < from + x->abi.word)
-		return NULL; /* too small to hold a pointer */
+	/*
+	 * Rows begin at multiples of 8: an area that does not takes in the 4 bytes before it, which belong
+	 * to none then.  What is smaller than a pointer has no row.
+	 */
+	end &= ~7ull;
+	if (end < from + 8)
+		return NULL;
 	WH_TRY(wh_buftab_add(x->t->buftab, x->cls_percpu, c->base + from, end - from,
 			     WH_BUF_ALLOCATED));
 	for (size_t i = 0; i < x->cpus.n; i++) {

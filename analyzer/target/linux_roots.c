@@ -212,7 +212,9 @@ static struct wh_err *unit_pages(struct page_walk *w, const uint8_t *u, uint64_t
 			       (u[i + n] & WH_LXP_MASK) == c)
 				n++;
 			WH_TRY(block_row(x, first + i, n,
-					 c == WH_LXP_LARGE ? x->cls_large : x->cls_page));
+					 c == WH_LXP_LARGE    ? x->cls_large
+					 : u[i] & WH_LXP_COMP ? x->cls_compound
+							      : x->cls_page));
 		} else if (c == WH_LXP_RESERVED || (c == WH_LXP_UNKNOWN && present(w, first + i))) {
 			WH_TRY(wh_plan_add_root(&x->t->plan, x->kind_reserved, WH_PHYS,
 						(first + i) << x->ks->page_shift,

@@ -104,6 +104,9 @@ static struct wh_err *classes_open(struct wh_lx *x)
 	struct wh_class page = {.name = "kernel pages",
 				.model = "page",
 				.flags = WH_CLASS_NOREPORT | WH_CLASS_ALIASED | root};
+	/* kmalloc of more than two pages, before the kernel marked those; drivers' own blocks too */
+	struct wh_class compound = {
+		.name = "compound pages", .model = "page", .flags = WH_CLASS_ALIASED | root};
 	struct wh_class large = {
 		.name = "kmalloc-large", .model = "page", .flags = WH_CLASS_ALIASED | root};
 	struct wh_class vm = {.name = "vmalloc", .model = "vmalloc", .flags = root};
@@ -112,6 +115,7 @@ static struct wh_err *classes_open(struct wh_lx *x)
 			      .flags = WH_CLASS_NOREPORT | WH_CLASS_ALIASED | root};
 
 	WH_TRY(wh_buftab_add_class(x->t->buftab, &page, &x->cls_page));
+	WH_TRY(wh_buftab_add_class(x->t->buftab, &compound, &x->cls_compound));
 	WH_TRY(wh_buftab_add_class(x->t->buftab, &large, &x->cls_large));
 	WH_TRY(wh_buftab_add_class(x->t->buftab, &vm, &x->cls_vmalloc));
 	return wh_buftab_add_class(x->t->buftab, &pc, &x->cls_percpu);
