@@ -101,9 +101,9 @@ const char wh_profile_kmem[] =
 	"*void q_syncq; u8 q_nband; #248/156\n"
 
 #define FLOW_BLOCKS                                                                                \
-	"ftblk ftblk_t = *ftblk ft_nxt; i32 ft_ix; =ftevnt ft_ev[9];\n"                            \
-	"fthdr fthdr_t = *ftblk ft_tail; u32 ft_hash; *_kthread ft_thread; i32 ft_cpu_seqid; "     \
-	"=ftblk ft_first;\n"
+	"ftblk ftblk_t = *ftblk nxt; i32 ix; =ftevnt ev[9];\n"                                     \
+	"fthdr fthdr_t = *ftblk tail; u32 hash; *_kthread thread; i32 cpu_seqid; "                 \
+	"=ftblk first;\n"
 
 const char wh_profile_streams[] =
 	STREAMS_COMMON "ftstk ftstk_t = u32 fs_depth; ulong fs_stk[15];\n"

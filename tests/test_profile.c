@@ -133,10 +133,10 @@ START_TEST(test_streams)
 		{LP64, "ftevnt", "evnt", 24},
 		{LP64, "ftevnt", "stk", 32},
 		{LP64, "ftblk", NULL, 376},
-		{LP64, "ftblk", "ft_ev", 16},
+		{LP64, "ftblk", "ev", 16},
 		{LP64, "fthdr", NULL, 408},
-		{LP64, "fthdr", "ft_first", 32},
-		{LP64, "fthdr", "ft_cpu_seqid", 24},
+		{LP64, "fthdr", "first", 32},
+		{LP64, "fthdr", "cpu_seqid", 24},
 		{LP64, "msgb", NULL, 64},
 		{LP64, "msgb", "b_datap", 40},
 		{LP64, "msgb", "b_flag", 50},
@@ -159,7 +159,7 @@ START_TEST(test_streams)
 		{SPARC, "ftevnt", NULL, 24},
 		{SPARC, "ftblk", NULL, 224},
 		{SPARC, "fthdr", NULL, 240},
-		{SPARC, "fthdr", "ft_first", 16},
+		{SPARC, "fthdr", "first", 16},
 		{SPARC, "ftevnt", "stk", 20},
 	};
 	static const struct want old[] = {

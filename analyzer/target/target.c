@@ -8,6 +8,7 @@
 
 /* Asked in this order; the first that does not say "not mine" has it. */
 static const struct wh_target_ops *const targets[] = {
+	&wh_target_illumos_ops,
 	&wh_target_user_ops,
 	&wh_target_linux_ops,
 	NULL,

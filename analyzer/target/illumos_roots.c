@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The roots of an illumos kernel, in the order and with the extents of ::findleaks: page counters, free but
+ * constructed buffers, module data, thread stacks, kstats.  Without layouts for modules or threads (no CTF)
+ * the extents of all variables stand in for module data, and the report says that stacks were not scanned.
+ */
+#include "analyzer/target/illumos.h"
+
+#include <string.h>
+
+#include "analyzer/base/hashmap.h"
+#include "analyzer/base/limits.h"
+
+enum { TS_FREE = 0, TS_LOAD = 1 };
+
+#define T struct wh_ithread_layout
+static const struct wh_want thread_wants[] = {
+	WH_WANT(T, next, "_kthread|kthread_t", "t_next"),
+	WH_WANT_OPT(T, forw, "_kthread|kthread_t", "t_forw"),
+	WH_WANT(T, stk, "_kthread|kthread_t", "t_stk"),
+	WH_WANT(T, stkbase, "_kthread|kthread_t", "t_stkbase"),
+	WH_WANT_OPT(T, state, "_kthread|kthread_t", "t_state"),
+	WH_WANT_OPT(T, schedflag, "_kthread|kthread_t", "t_schedflag"),
+};
+
+static bool thread_read(struct wh_illumos_target *il, uint64_t addr, struct wh_ithread *ret)
+{
+	struct wh_ithread t = {.addr = addr, .loaded = true, .state = 1};
+	uint64_t state, flag;
+
+	if (!wh_read_word(il->r, addr + il->thread.stk.offset, &t.stk) ||
+	    !wh_read_word(il->r, addr + il->thread.stkbase.offset, &t.stkbase))
+		return false;
+	if (wh_kmem_field(&il->kmem, addr, il->thread.state, &state))
+		t.state = (uint32_t)state;
+	if (wh_kmem_field(&il->kmem, addr, il->thread.schedflag, &flag))
+		t.loaded = flag & TS_LOAD;
+	*ret = t;
+	return true;
+}
+
+/* Follows @link from @at until it comes back or ends. */
+static struct wh_err *thread_list(struct wh_illumos_target *il, struct wh_map *seen, uint64_t at,
+				  uint64_t link, const char *what)
+{
+	bool fresh;
+
+	while (at) {
+		struct wh_ithread t;
+
+		WH_TRY(wh_map_set(seen, at, 1, &fresh));
+		if (!fresh)
+			break;
+		if (il->threads.n >= WH_LIMIT_TASKS || !thread_read(il, at, &t)) {
+			wh_diag_add(il->t->ctx->diags, WH_DIAG_WARN, "thread-list", at,
+				    "%s: the list of threads breaks at %#llx after %zu threads",
+				    what, (unsigned long long)at, il->threads.n);
+			break;
+		}
+		WH_TRY(WH_VEC_PUSH(&il->threads, t));
+		if (!wh_read_word(il->r, at + link, &at))
+			break;
+	}
+	return NULL;
+}
+
+struct wh_err *wh_illumos_read_threads(struct wh_illumos_target *il)
+{
+	static const char *const deathrow[] = {"thread_deathrow", "lwp_deathrow"};
+	struct wh_map seen = WH_MAP_INIT;
+	uint64_t at;
+	struct wh_err *e = wh_layout_resolve(
+		il->types, thread_wants, sizeof(thread_wants) / sizeof(*thread_wants), &il->thread);
+
+	if (e) {
+		wh_err_destroy(e);
+		wh_diag_add(il->t->ctx->diags, WH_DIAG_WARN, "thread-layout", 0,
+			    "no layout of kthread_t (no CTF in the dump): thread stacks are not "
+			    "scanned, so that buffers held only from stacks look leaked");
+		return NULL;
+	}
+	il->thread_layout = true;
+	wh_types_sizeof(il->types, "_kthread", &il->thread.size);
+	if (wh_kmem_var_word(&il->kmem, "allthreads", &at))
+		e = thread_list(il, &seen, at, il->thread.next.offset, "allthreads");
+	for (size_t i = 0; !e && i < 2; i++)
+		if (il->thread.forw.found && wh_kmem_var_word(&il->kmem, deathrow[i], &at))
+			e = thread_list(il, &seen, at, il->thread.forw.offset, deathrow[i]);
+	wh_map_fini(&seen);
+	return e;
+}
+
+/* ---- the plan ---- */
+
+struct planner {
+	struct wh_illumos_target *il;
+	uint16_t counters, constructed, modules, stacks, kstats;
+};
+
+/* Aligned as the scan wants it: an unaligned start moves up, a trailing part word is left out. */
+static struct wh_err *root(struct planner *p, uint16_t kind, uint64_t start, uint64_t len)
+{
+	uint64_t w = p->il->kmem.abi.word, end = start + len;
+
+	if (end < start || !start)
+		return NULL;
+	start = (start + w - 1) & ~(w - 1);
+	end &= ~(w - 1);
+	if (end <= start)
+		return NULL;
+	return wh_plan_add_root(&p->il->t->plan, kind, WH_VIRT, start, start, end - start);
+}
+
+static struct wh_err *plan_page_counters(struct planner *p)
+{
+	struct wh_illumos_target *il = p->il;
+	uint64_t size, w = il->kmem.abi.word;
+	uint32_t nodes;
+	struct wh_sym s;
+
+	if (!wh_symtab_find_name(il->syms, NULL, "page_counters", 0, &s) ||
+	    !wh_types_sizeof(il->types, "hw_page_map_t", &size) || size > 65536 ||
+	    !wh_kmem_var_u32(&il->kmem, "max_mem_nodes", &nodes) || nodes > 4096) {
+		wh_diag_add(il->t->ctx->diags, WH_DIAG_NOTE, "page-counters", 0,
+			    "page_counters, hw_page_map_t or max_mem_nodes is missing: page "
+			    "counters are not roots");
+		return NULL;
+	}
+	for (uint64_t i = 0; i < s.size / w && i < 65536; i++) {
+		uint64_t at;
+
+		if (wh_read_word(il->r, s.addr + i * w, &at) && at)
+			WH_TRY(root(p, p->counters, at, size * nodes));
+	}
+	return NULL;
+}
+
+static struct wh_err *plan_constructed(struct planner *p)
+{
+	struct wh_illumos_target *il = p->il;
+
+	for (size_t i = 0; i < il->kmem.caches.n; i++) {
+		const struct wh_kmem_cache *c = &il->kmem.caches.v[i];
+
+		if (!wh_illumos_interesting(c) || !wh_illumos_constructed(c))
+			continue;
+		for (size_t k = 0; k < c->mags.n; k++) {
+			WH_TRY(root(p, p->constructed, c->mags.v[k], c->bufsize));
+			/* A free LITE buffer keeps its first word in the redzone. */
+			if (c->flags & WH_KMF_LITE)
+				WH_TRY(root(p, p->constructed,
+					    c->mags.v[k] + c->buftag + il->kmem.l.bt_redzone.offset,
+					    8));
+		}
+	}
+	return NULL;
+}
+
+static struct wh_err *plan_ranges(struct planner *p, const wh_ksyms_ranges *r, uint32_t flags)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (!flags || (r->v[i].flags & flags))
+			WH_TRY(root(p, p->modules, r->v[i].start, r->v[i].end - r->v[i].start));
+	return NULL;
+}
+
+static struct wh_err *plan_modules(struct planner *p)
+{
+	struct wh_illumos_target *il = p->il;
+
+	if (!il->module_layout || !il->modules.n) {
+		wh_diag_add(il->t->ctx->diags, WH_DIAG_WARN, "module-layout", 0,
+			    "no layout of struct module (no CTF in the dump): all variables that "
+			    "have symbols are roots instead of module data and bss");
+		return plan_ranges(p, &il->objects, 0);
+	}
+	for (size_t i = 0; i < il->modules.n; i++) {
+		const struct wh_imodule *m = &il->modules.v[i];
+
+		WH_TRY(root(p, p->modules, m->mp, il->module_size));
+		WH_TRY(root(p, p->modules, m->data, m->data_size));
+		WH_TRY(root(p, p->modules, m->bss, m->bss_size));
+	}
+	return NULL;
+}
+
+static struct wh_err *plan_stacks(struct planner *p)
+{
+	struct wh_illumos_target *il = p->il;
+	uint64_t ps = il->page_size;
+
+	for (size_t i = 0; i < il->threads.n; i++) {
+		const struct wh_ithread *t = &il->threads.v[i];
+
+		if (!t->loaded) {
+			il->swapped++;
+			wh_diag_add(il->t->ctx->diags, WH_DIAG_WARN, "stack-swapped-out", t->addr,
+				    "thread %#llx's stack swapped out; false positives possible",
+				    (unsigned long long)t->addr);
+			continue;
+		}
+		if (t->state != TS_FREE && t->stk > t->stkbase && t->stk - t->stkbase < 1u << 30)
+			WH_TRY(root(p, p->stacks, t->stkbase, t->stk - t->stkbase));
+		WH_TRY(root(p, p->stacks, t->stk, ps - (t->stk & (ps - 1))));
+	}
+	return NULL;
+}
+
+static struct wh_err *kstat_seg(void *arg, const struct wh_vmem_seg *s)
+{
+	struct planner *p = arg;
+
+	return s->type == WH_VMEM_ALLOC && s->end > s->start
+		       ? root(p, p->kstats, s->start, s->end - s->start)
+		       : NULL;
+}
+
+static struct wh_err *plan_kstats(struct planner *p)
+{
+	struct wh_illumos_target *il = p->il;
+	uint64_t addr;
+
+	if (!wh_kmem_var_word(&il->kmem, "kstat_arena", &addr) || !addr)
+		return NULL;
+	for (size_t i = 0; i < il->kmem.arenas.n; i++)
+		if (il->kmem.arenas.v[i].addr == addr)
+			return wh_vmem_each_seg(&il->kmem, &il->kmem.arenas.v[i], kstat_seg, p);
+	return NULL;
+}
+
+struct wh_err *wh_illumos_plan_roots(struct wh_illumos_target *il)
+{
+	struct planner p = {.il = il};
+	struct wh_plan *plan = &il->t->plan;
+
+	WH_TRY(wh_plan_add_kind(plan, "page counters", &p.counters));
+	WH_TRY(wh_plan_add_kind(plan, "free constructed buffers", &p.constructed));
+	WH_TRY(wh_plan_add_kind(plan, "module data", &p.modules));
+	WH_TRY(wh_plan_add_kind(plan, "thread stacks", &p.stacks));
+	WH_TRY(wh_plan_add_kind(plan, "kstats", &p.kstats));
+	WH_TRY(plan_page_counters(&p));
+	WH_TRY(plan_constructed(&p));
+	WH_TRY(plan_modules(&p));
+	WH_TRY(plan_stacks(&p));
+	return plan_kstats(&p);
+}

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An illumos kernel.  The container does not matter: a crash dump translates (kas, va), an ELF core has
+ * segments; after that everything is read by virtual address.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/target/illumos.h"
+#include "analyzer/target/targets.h"
+#include "dwarf/type_profile.h"
+
+static struct wh_illumos_target *priv_of(struct wh_target *t)
+{
+	return t->priv;
+}
+
+struct wh_illumos_target *wh_target_get_illumos(struct wh_target *t)
+{
+	return t->ops == &wh_target_illumos_ops ? t->priv : NULL;
+}
+
+/* ---- opening ---- */
+
+static enum wh_mem_state translate_kas(const void *arg, struct wh_reader *r, uint64_t va,
+				       uint64_t *ret_pa, uint64_t *ret_run)
+{
+	const struct wh_illumos_target *il = arg;
+	const struct wh_dump *d = il->t->dump;
+	uint64_t off = va & (il->page_size - 1), pfn;
+
+	(void)r;
+	*ret_run = il->page_size - off;
+	if (!d->ops->virt_to_pfn(d, il->kas, va, &pfn))
+		return d->incomplete ? WH_MEM_TRUNCATED : WH_MEM_UNMAPPED;
+	*ret_pa = pfn * il->page_size + off;
+	return WH_MEM_PRESENT;
+}
+
+/* ELF cores of machines carry virtual addresses beside the physical ones. */
+static enum wh_mem_state translate_segments(const void *arg, struct wh_reader *r, uint64_t va,
+					    uint64_t *ret_pa, uint64_t *ret_run)
+{
+	const struct wh_illumos_target *il = arg;
+	const struct wh_dump *d = il->t->dump;
+	size_t lo = 0, hi = d->n_segs;
+
+	(void)r;
+	*ret_run = 1;
+	for (; lo < hi; lo++) {
+		const struct wh_segment *s = &d->segs[lo];
+
+		if (va - s->vaddr >= s->memsz)
+			continue;
+		*ret_pa = s->paddr + (va - s->vaddr);
+		*ret_run = s->memsz - (va - s->vaddr);
+		return WH_MEM_PRESENT;
+	}
+	return WH_MEM_UNMAPPED;
+}
+
+static struct wh_err *mem_open(struct wh_illumos_target *il)
+{
+	struct wh_target *t = il->t;
+
+	WH_TRY(wh_mem_create(t->dump, &il->mem));
+	if (t->dump->cls == WH_DUMP_ILLUMOS)
+		wh_mem_set_translator(il->mem, translate_kas, il);
+	else if (t->dump->cls == WH_DUMP_PHYSICAL)
+		wh_mem_set_translator(il->mem, translate_segments, il);
+	t->mem = il->mem;
+	return wh_reader_create(il->mem, &t->reader);
+}
+
+/* Which edition of the flow trace: the size of its objects tells when CTF does not. */
+static struct wh_err *streams_profile(struct wh_illumos_target *il)
+{
+	struct wh_abi abi = il->kmem.abi;
+	struct wh_kmem_cache *c = wh_kmem_find_cache_name(&il->kmem, "streams_fthdr");
+	uint64_t old_size = abi.word == 8 ? 264 : 168;
+	bool old = c && c->bufsize == old_size;
+	struct wh_profile *p;
+
+	WH_TRY(wh_profile_create(abi, abi.big_endian || abi.word == 8 ? 8 : 4,
+				 old ? wh_profile_streams_old : wh_profile_streams, &p));
+	return wh_types_add(il->types, &wh_profile_provider, p, "profile");
+}
+
+static void dump_time(struct wh_illumos_target *il)
+{
+	uint64_t addr, hr = 0, panicstr = 1;
+	const struct wh_illumos_header *h = wh_illumos_header(il->t->dump);
+
+	if (wh_illumos_find_symbol(il, "panic_hrtime", &addr) && wh_read_u64(il->r, addr, &hr))
+		il->t->dump_time_ns = hr;
+	wh_kmem_var_word(&il->kmem, "panicstr", &panicstr);
+	il->live = (h && (h->flags & WH_ILLUMOS_LIVE)) || !panicstr;
+	if (il->live)
+		wh_diag_add(il->t->ctx->diags, WH_DIAG_WARN, "live-dump", 0,
+			    "the dump was taken of a running system: its memory is not of one "
+			    "moment; findings may be false");
+}
+
+static struct wh_err *open_rest(struct wh_illumos_target *il)
+{
+	struct wh_target *t = il->t;
+
+	il->r = t->reader;
+	il->kmem = (struct wh_kmem){.ctx = t->ctx,
+				    .r = t->reader,
+				    .flavour = &wh_kmem_kernel,
+				    .symbol = wh_illumos_find_symbol,
+				    .symbol_arg = il,
+				    .abi = t->dump->abi,
+				    .page_size = il->page_size};
+	WH_TRY(wh_illumos_names_open(il));
+	il->kmem.types = il->types;
+	WH_TRY(wh_kmem_open(&il->kmem));
+	WH_TRY(streams_profile(il));
+	il->streams.r = t->reader;
+	il->streams.abi = t->dump->abi;
+	WH_TRY(wh_streams_open(&il->streams, il->types));
+	dump_time(il);
+	return wh_illumos_read_threads(il);
+}
+
+static void illumos_close(struct wh_target *t)
+{
+	struct wh_illumos_target *il = priv_of(t);
+
+	if (!il)
+		return;
+	wh_kmem_fini(&il->kmem);
+	wh_types_destroy(il->types);
+	wh_symtab_destroy(il->syms);
+	wh_mem_destroy(il->mem);
+	WH_VEC_FINI(&il->segments);
+	WH_VEC_FINI(&il->objects);
+	WH_VEC_FINI(&il->modules);
+	WH_VEC_FINI(&il->threads);
+	WH_VEC_FINI(&il->segs);
+	free(il);
+	t->priv = NULL;
+}
+
+static struct wh_err *open_all(struct wh_target *t, struct wh_illumos_target *il)
+{
+	uint64_t addr;
+
+	il->page_size = t->dump->page_size ? t->dump->page_size : 4096;
+	/* Symbols decide: only this kernel has that list. */
+	if (t->dump->cls != WH_DUMP_ILLUMOS && !t->opts->n_symbol_files)
+		return &wh_err_not_mine;
+	WH_TRY(wh_illumos_symbols_open(il));
+	if (!wh_illumos_find_symbol(il, "kmem_caches", &addr) &&
+	    !wh_illumos_find_symbol(il, "kmem_null_cache", &addr)) {
+		if (t->dump->cls != WH_DUMP_ILLUMOS)
+			return &wh_err_not_mine;
+		return wh_err_new(WH_ERR_BAD_DATA,
+				  "the dump's symbols do not name kmem_caches: give unix.N of this "
+				  "dump with -s");
+	}
+	if (!wh_illumos_find_symbol(il, "kas", &il->kas) && t->dump->cls == WH_DUMP_ILLUMOS)
+		return wh_err_new(WH_ERR_BAD_DATA, "no symbol kas: kernel addresses cannot be "
+						   "translated");
+	WH_TRY(mem_open(il));
+	return open_rest(il);
+}
+
+static struct wh_err *illumos_open(struct wh_target *t)
+{
+	struct wh_illumos_target *il = calloc(1, sizeof(*il));
+	struct wh_err *e;
+
+	if (!il)
+		return &wh_err_nomem;
+	t->priv = il;
+	il->t = t;
+	e = open_all(t, il);
+	if (wh_err_is(e, WH_ERR_NOT_MINE))
+		illumos_close(t);
+	return e;
+}
+
+/* ---- the table of buffers ---- */
+
+bool wh_illumos_interesting(const struct wh_kmem_cache *c)
+{
+	static const char *const arenas[] = {"kmem_default", "kmem_firewall", "static"};
+	static const char *const not [] = {"sfmmu1_cache", "sf_hment_cache", "pa_hment_cache"};
+
+	if (c->lying)
+		return false;
+	for (size_t i = 0; i < sizeof(not ) / sizeof(*not ); i++)
+		if (!strcmp(c->name, not [i]))
+			return false;
+	for (size_t i = 0; i < sizeof(arenas) / sizeof(*arenas); i++)
+		if (!strcmp(c->arena_name, arenas[i]))
+			return true;
+	return false;
+}
+
+bool wh_illumos_constructed(const struct wh_kmem_cache *c)
+{
+	return c->constructor && (!(c->flags & WH_KMF_DEADBEEF) || (c->flags & WH_KMF_LITE));
+}
+
+struct page_run {
+	uint64_t start, end;
+};
+struct builder {
+	struct wh_illumos_target *il;
+	WH_VEC(struct page_run) runs;
+	uint16_t cls;
+};
+
+/* Remembers the pages of a row, joined while rows come in address order. */
+static struct wh_err *run_add(struct builder *b, uint64_t addr, uint64_t size)
+{
+	uint64_t mask = b->il->page_size - 1, start = addr & ~mask,
+		 end = (addr + size + mask) & ~mask;
+	struct page_run *last = b->runs.n ? &b->runs.v[b->runs.n - 1] : NULL;
+
+	if (end < start)
+		return NULL;
+	if (last && start >= last->start && start <= last->end) {
+		last->end = end > last->end ? end : last->end;
+		return NULL;
+	}
+	return WH_VEC_PUSH(&b->runs, (struct page_run){start, end});
+}
+
+static struct wh_err *row_add(struct builder *b, uint64_t addr, uint64_t size,
+			      enum wh_buf_state state)
+{
+	if (!size || addr + size < addr)
+		return NULL;
+	WH_TRY(run_add(b, addr, size));
+	return wh_buftab_add(b->il->t->buftab, b->cls, addr, size, state);
+}
+
+static struct wh_err *cache_rows(struct builder *b, struct wh_kmem_cache *c)
+{
+	struct wh_class cls = {.name = c->name,
+			       .model = "kmem",
+			       .id = c->addr,
+			       .obj_size = c->bufsize,
+			       .slot_size = c->chunksize};
+
+	WH_TRY(wh_kmem_walk(&b->il->kmem, c));
+	if (!c->bufs.n && !c->unsure.n)
+		return NULL;
+	WH_TRY(wh_buftab_add_class(b->il->t->buftab, &cls, &b->cls));
+	for (size_t i = 0; i < c->bufs.n; i++)
+		WH_TRY(row_add(b, c->bufs.v[i].addr, c->bufsize, WH_BUF_ALLOCATED));
+	for (size_t i = 0; i < c->unsure.n; i++)
+		WH_TRY(row_add(b, c->unsure.v[i], c->bufsize, WH_BUF_UNSURE));
+	if (c->flags & WH_KMF_AUDIT)
+		b->il->t->recorded = true;
+	return NULL;
+}
+
+static struct wh_err *arena_seg(void *arg, const struct wh_vmem_seg *s)
+{
+	struct builder *b = arg;
+
+	if (s->type != WH_VMEM_ALLOC || s->end <= s->start)
+		return NULL;
+	WH_TRY(WH_VEC_PUSH(&b->il->segs, (struct wh_iseg){s->start, s->addr}));
+	if (s->depth)
+		b->il->t->recorded = true;
+	return row_add(b, s->start, s->end - s->start, WH_BUF_ALLOCATED);
+}
+
+static struct wh_err *arena_rows(struct builder *b, const char *name)
+{
+	struct wh_vmem *v = wh_kmem_find_arena(&b->il->kmem, name);
+	struct wh_class cls;
+
+	if (!v)
+		return NULL;
+	cls = (struct wh_class){.name = v->name, .model = "vmem", .id = v->addr};
+	WH_TRY(wh_buftab_add_class(b->il->t->buftab, &cls, &b->cls));
+	return wh_vmem_each_seg(&b->il->kmem, v, arena_seg, b);
+}
+
+static int run_cmp(const void *pa, const void *pb)
+{
+	const struct page_run *a = pa, *b = pb;
+
+	return a->start < b->start ? -1 : a->start > b->start;
+}
+
+static int seg_cmp(const void *pa, const void *pb)
+{
+	const struct wh_iseg *a = pa, *b = pb;
+
+	return a->start < b->start ? -1 : a->start > b->start;
+}
+
+static struct wh_err *plan_nodes(struct builder *b)
+{
+	uint64_t done = 0;
+
+	if (b->runs.n)
+		qsort(b->runs.v, b->runs.n, sizeof(*b->runs.v), run_cmp);
+	for (size_t i = 0; i < b->runs.n; i++) {
+		uint64_t start = b->runs.v[i].start < done ? done : b->runs.v[i].start;
+
+		if (b->runs.v[i].end <= start)
+			continue;
+		WH_TRY(wh_plan_add_node(&b->il->t->plan, WH_VIRT, start, start,
+					b->runs.v[i].end - start));
+		done = b->runs.v[i].end;
+	}
+	return NULL;
+}
+
+static struct wh_err *build_with(struct builder *b)
+{
+	struct wh_illumos_target *il = b->il;
+
+	WH_TRY(arena_rows(b, "kmem_oversize"));
+	WH_TRY(arena_rows(b, "static_alloc"));
+	if (il->segs.n)
+		qsort(il->segs.v, il->segs.n, sizeof(*il->segs.v), seg_cmp);
+	for (size_t i = 0; i < il->kmem.caches.n; i++) {
+		if (wh_illumos_interesting(&il->kmem.caches.v[i]))
+			WH_TRY(cache_rows(b, &il->kmem.caches.v[i]));
+		wh_ctx_progress(il->t->ctx, "walk", i, il->kmem.caches.n);
+	}
+	return plan_nodes(b);
+}
+
+struct wh_err *wh_illumos_build_table(struct wh_target *t)
+{
+	struct builder b = {.il = priv_of(t)};
+	struct wh_err *e = build_with(&b);
+
+	WH_VEC_FINI(&b.runs);
+	if (e)
+		return e;
+	if (!t->recorded)
+		t->record_advice = "set kmem_flags=0xf in /etc/system (or boot a DEBUG kernel) to "
+				   "record who allocates";
+	return wh_illumos_plan_roots(b.il);
+}
+
+struct wh_kmem_cache *wh_illumos_row_cache(struct wh_illumos_target *il, uint32_t row)
+{
+	const struct wh_buftab *tab = il->t->buftab;
+	const struct wh_class *c = wh_buftab_class(tab, wh_buftab_class_of(tab, row));
+
+	return strcmp(c->model, "kmem") ? NULL : wh_kmem_find_cache(&il->kmem, c->id);
+}
+
+uint64_t wh_illumos_row_ctl(struct wh_illumos_target *il, uint32_t row)
+{
+	struct wh_kmem_cache *c = wh_illumos_row_cache(il, row);
+	uint64_t addr = wh_buftab_addr(il->t->buftab, row);
+	const struct wh_kmem_buf *b;
+	const struct wh_iseg *s;
+	struct wh_iseg key = {addr, 0};
+
+	if (!c) {
+		s = il->segs.n ? bsearch(&key, il->segs.v, il->segs.n, sizeof(key), seg_cmp) : NULL;
+		return s ? s->seg : 0;
+	}
+	b = wh_kmem_find_buf(c, addr);
+	return b && b->ctl && (c->flags & WH_KMF_AUDIT) ? b->ctl : c->addr;
+}
+
+const struct wh_target_ops wh_target_illumos_ops = {
+	.name = "illumos",
+	.open = illumos_open,
+	.build = wh_illumos_build_table,
+	.origin = wh_illumos_origin,
+	.whatis = wh_illumos_whatis,
+	.trail = wh_illumos_trail,
+	.caches = wh_illumos_caches,
+	.info = wh_illumos_info,
+	.symbolize = wh_illumos_symbolize,
+	.close = illumos_close,
+};
