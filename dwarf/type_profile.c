@@ -260,6 +260,19 @@ struct wh_err *wh_profile_create(struct wh_abi abi, unsigned int u64_align, cons
 	return NULL;
 }
 
+void wh_profile_hide(struct wh_profile *p, const struct wh_types *known)
+{
+	struct wh_type t;
+
+	for (uint32_t i = 1; i < p->types.n; i++) {
+		struct prof_type *own = &p->types.v[i];
+
+		if (own->kind == WH_TYPE_STRUCT && own->count &&
+		    wh_types_find(known, own->name, NULL, &t))
+			own->count = 0;
+	}
+}
+
 void wh_profile_destroy(struct wh_profile *p)
 {
 	if (!p)
@@ -277,9 +290,12 @@ static struct wh_err *profile_find(void *priv, const char *name, size_t nth, uin
 	const struct wh_profile *p = priv;
 
 	for (uint32_t i = 1; i < p->types.n; i++) {
-		const struct prof_type *t = &p->types.v[i];
+		const struct prof_type *t = &p->types.v[i], *real = t;
 
-		if (strcmp(t->name, name) || (t->kind == WH_TYPE_STRUCT && !t->count) || nth--)
+		if (t->kind == WH_TYPE_TYPEDEF)
+			real = &p->types.v[t->elem];
+		if (strcmp(t->name, name) || (real->kind == WH_TYPE_STRUCT && !real->count) ||
+		    nth--)
 			continue;
 		*ret_id = i;
 		return NULL;

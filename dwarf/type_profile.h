@@ -21,6 +21,11 @@ struct wh_profile;
  */
 struct wh_err *wh_profile_create(struct wh_abi abi, unsigned int u64_align, const char *text,
 				 struct wh_profile **ret) WH_MUST_CHECK;
+/**
+ * Takes back every declaration of a struct that @known already tells: layouts of two sources must not be
+ * mixed member by member.
+ */
+void wh_profile_hide(struct wh_profile *p, const struct wh_types *known);
 void wh_profile_destroy(struct wh_profile *p);
 /** Provider; its `close` destroys the profile. */
 extern const struct wh_type_provider_ops wh_profile_provider;

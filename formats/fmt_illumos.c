@@ -54,15 +54,9 @@ static void header_longs(struct wh_dump *d, struct wh_illumos_header *h, const u
 
 	d->crash_time = wh_get_word(a, q);
 	q += a.word;
-	if (a.word == 8) {
-		h->page_shift = wh_get_u32(a, q);
-		h->page_size = (uint32_t)wh_get_u64(a, q + 8);
-		q += 16;
-	} else {
-		h->page_shift = wh_get_u32(a, q);
-		h->page_size = wh_get_u32(a, q + 4);
-		q += 8;
-	}
+	h->page_shift = (uint32_t)wh_get_word(a, q);
+	h->page_size = (uint32_t)wh_get_word(a, q + a.word);
+	q += 2u * a.word;
 	h->hashmask = wh_get_word(a, q);
 	h->nvtop = wh_get_word(a, q + a.word);
 	h->npages = wh_get_word(a, q + 2u * a.word);

@@ -258,6 +258,9 @@ struct wh_err *wh_kmem_list_slabs(struct wh_kmem *k, struct wh_kmem_cache *c,
 struct wh_err *wh_kmem_walk_small(struct wh_kmem *k, struct wh_kmem_cache *c) WH_MUST_CHECK;
 /** Finds what a damaged hash lost: every slot of every slab that is not known to be free. */
 struct wh_err *wh_kmem_recover(struct wh_kmem *k, struct wh_kmem_cache *c) WH_MUST_CHECK;
+enum wh_kmem_tag { WH_TAG_NONE, WH_TAG_ALLOC, WH_TAG_FREE };
+/** What the tag behind a buffer says; NONE when the cache has no tags or this one is overwritten. */
+enum wh_kmem_tag wh_kmem_tag_state(struct wh_kmem *k, const struct wh_kmem_cache *c, uint64_t buf);
 bool wh_kmem_in_magazine(const struct wh_kmem_cache *c, uint64_t buf);
 void wh_kmem_sort_bufs(struct wh_kmem_cache *c);
 

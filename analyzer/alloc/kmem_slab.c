@@ -18,8 +18,9 @@
 #include "analyzer/base/hashmap.h"
 #include "analyzer/base/limits.h"
 
-#define SLABS_MAX  (1u << 26)
-#define CHUNKS_MAX 65536
+#define SLABS_MAX   (1u << 26)
+#define CHUNKS_MAX  65536
+#define REFCNT_LIES -1
 
 struct slab {
 	uint64_t addr, base, head;
@@ -51,9 +52,10 @@ static bool slab_read(struct wh_kmem *k, const struct wh_kmem_cache *c, uint64_t
 		s->refcnt = (int32_t)s->refcnt;
 		s->chunks = (int32_t)s->chunks;
 	}
+	if (s->refcnt < 0 || s->refcnt > s->chunks)
+		s->refcnt = REFCNT_LIES;
 	return wh_kmem_get(k, p, k->l.slab_cache) == c->addr && s->chunks > 0 &&
-	       s->chunks <= CHUNKS_MAX && (uint64_t)s->chunks <= c->slabsize / c->chunksize &&
-	       s->refcnt >= 0 && s->refcnt <= s->chunks;
+	       s->chunks <= CHUNKS_MAX && (uint64_t)s->chunks <= c->slabsize / c->chunksize;
 }
 
 /* ---- lists of slabs ---- */
@@ -195,22 +197,30 @@ static bool chunk_link(struct wh_kmem *k, const struct wh_kmem_cache *c, const s
 	return wh_kmem_field(k, s->base + i * c->chunksize + c->bufctl, k->l.bc_next, ret);
 }
 
-/* Marks what the free list reaches; true when it is whole. */
+/*
+ * Marks what the free list reaches; true when it is whole: as long as the slab says or, when the slab's
+ * count lies, when it ends or comes back to itself.
+ */
 static bool freelist_walk(struct wh_kmem *k, const struct wh_kmem_cache *c, const struct slab *s,
 			  uint8_t *state, int64_t *ret_missing)
 {
+	bool counted = s->refcnt != REFCNT_LIES, sound = true;
+	int64_t want = counted ? s->chunks - s->refcnt : s->chunks, n = 0;
 	uint64_t at = s->head;
-	int64_t want = s->chunks - s->refcnt, n = 0;
 	uint32_t i;
 
-	while (at && chunk_index(c, s, at, &i) && state[i] == CHUNK_USED && n <= want) {
+	while (at && n <= want) {
+		sound = chunk_index(c, s, at, &i);
+		if (!sound || state[i] != CHUNK_USED)
+			break;
 		state[i] = CHUNK_FREE;
 		n++;
-		if (!chunk_link(k, c, s, i, &at))
+		sound = chunk_link(k, c, s, i, &at);
+		if (!sound)
 			break;
 	}
 	*ret_missing = want - n;
-	return n >= want;
+	return counted ? n >= want : sound;
 }
 
 /* The chunks that could be the @missing free ones; see the top of the file. */
@@ -269,7 +279,8 @@ static struct wh_err *small_slab(struct wh_kmem *k, struct wh_kmem_cache *c, uin
 	memset(state, CHUNK_USED, (size_t)s.chunks);
 	if (!freelist_walk(k, c, &s, state, &missing)) {
 		damage(k, c, addr, "a broken free list of the slab");
-		freelist_guess(k, c, &s, state, missing);
+		if (!(c->flags & WH_KMF_BUFTAG))
+			freelist_guess(k, c, &s, state, missing);
 	}
 	for (uint32_t i = 0; i < (uint32_t)s.chunks; i++) {
 		uint64_t buf = s.base + i * c->chunksize;
@@ -305,7 +316,7 @@ static struct wh_err *slab_free_bufctls(struct wh_kmem *k, struct wh_kmem_cache 
 					const struct slab *s, bool *ret_whole)
 {
 	uint64_t at = s->head, addr;
-	int64_t want = s->chunks - s->refcnt, n = 0;
+	int64_t want = s->refcnt == REFCNT_LIES ? s->chunks : s->chunks - s->refcnt, n = 0;
 
 	for (; at && n <= want; n++) {
 		uint64_t off;
@@ -319,7 +330,7 @@ static struct wh_err *slab_free_bufctls(struct wh_kmem *k, struct wh_kmem_cache 
 		if (!wh_kmem_field(k, at, k->l.bc_next, &at))
 			break;
 	}
-	*ret_whole = n >= want;
+	*ret_whole = n >= want || (s->refcnt == REFCNT_LIES && !at);
 	return NULL;
 }
 
@@ -363,16 +374,6 @@ struct wh_err *wh_kmem_walk_free(struct wh_kmem *k, struct wh_kmem_cache *c)
 	return e;
 }
 
-/* In use as the tag behind the buffer says; false also when the cache has none. */
-static bool tag_says(struct wh_kmem *k, const struct wh_kmem_cache *c, uint64_t buf, uint32_t what)
-{
-	uint64_t ctl, x;
-
-	return (c->flags & WH_KMF_BUFTAG) &&
-	       wh_kmem_field(k, buf + c->buftag, k->l.bt_bufctl, &ctl) &&
-	       wh_kmem_field(k, buf + c->buftag, k->l.bt_bxstat, &x) && (uint32_t)(ctl ^ x) == what;
-}
-
 static struct wh_err *recover_slab(struct wh_kmem *k, struct wh_kmem_cache *c, const struct slab *s,
 				   bool whole)
 {
@@ -381,9 +382,9 @@ static struct wh_err *recover_slab(struct wh_kmem *k, struct wh_kmem_cache *c, c
 		const struct wh_kmem_buf *known = wh_kmem_find_buf(c, buf);
 
 		if ((known && known->addr == buf) || known_free(c, buf) ||
-		    wh_kmem_in_magazine(c, buf) || tag_says(k, c, buf, WH_KMEM_TAG_FREE))
+		    wh_kmem_in_magazine(c, buf) || wh_kmem_tag_state(k, c, buf) == WH_TAG_FREE)
 			continue;
-		if (whole || tag_says(k, c, buf, WH_KMEM_TAG_ALLOC))
+		if (whole || wh_kmem_tag_state(k, c, buf) == WH_TAG_ALLOC)
 			WH_TRY(WH_VEC_PUSH(&c->unsure, buf)); /* sorted in below */
 		else
 			WH_TRY(WH_VEC_PUSH(&c->unsure, buf | 1));
@@ -395,7 +396,7 @@ struct wh_err *wh_kmem_recover(struct wh_kmem *k, struct wh_kmem_cache *c)
 {
 	wh_slab_vec slabs = {0};
 	struct wh_err *e = wh_kmem_walk_free(k, c);
-	size_t unsure = 0, found;
+	size_t unsure, found, start = c->unsure.n;
 
 	if (!e)
 		e = wh_kmem_list_slabs(k, c, &slabs);
@@ -407,12 +408,13 @@ struct wh_err *wh_kmem_recover(struct wh_kmem *k, struct wh_kmem_cache *c)
 			continue;
 		for (int64_t j = 0; j < s.chunks; j++)
 			n += known_free(c, s.base + (uint64_t)j * c->chunksize);
-		e = recover_slab(k, c, &s, n >= s.chunks - s.refcnt);
+		e = recover_slab(k, c, &s, s.refcnt != REFCNT_LIES && n >= s.chunks - s.refcnt);
 	}
 	WH_VEC_FINI(&slabs);
 	/* Bit 0 tells the undecided ones from those that are in use after all. */
 	found = c->unsure.n;
-	for (size_t i = 0; !e && i < found; i++) {
+	unsure = start;
+	for (size_t i = start; !e && i < found; i++) {
 		uint64_t buf = c->unsure.v[i];
 
 		if (buf & 1)

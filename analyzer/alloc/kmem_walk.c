@@ -93,6 +93,17 @@ static int64_t cpu_rounds(struct wh_kmem *k, uint64_t cpu, struct wh_field f)
 	return f.size == 2 ? (int16_t)v : (int32_t)v;
 }
 
+/* A magazine whose count lies: any of its slots may be stale.  Tags decide, or nobody can. */
+static struct wh_err *mag_doubtful(struct wh_kmem *k, struct wh_kmem_cache *c, uint64_t mag)
+{
+	uint64_t buf;
+
+	for (uint32_t i = 0; i < c->magsize; i++)
+		if (wh_read_word(k->r, mag + k->l.mag_round.offset + i * k->abi.word, &buf) && buf)
+			WH_TRY(WH_VEC_PUSH(&c->unsure, buf));
+	return NULL;
+}
+
 static struct wh_err *mag_cpu(struct wh_kmem *k, struct wh_kmem_cache *c, uint64_t cpu)
 {
 	const struct wh_kmem_layout *l = &k->l;
@@ -114,7 +125,8 @@ static struct wh_err *mag_cpu(struct wh_kmem *k, struct wh_kmem_cache *c, uint64
 			continue;
 		if (n > (c->magsize ? c->magsize : 4096)) {
 			damage(k, c, "kmem-magazine-damaged", cpu, "more rounds than fit");
-			n = c->magsize;
+			WH_TRY(mag_doubtful(k, c, mag));
+			continue;
 		}
 		WH_TRY(mag_rounds(k, c, mag, (uint64_t)n));
 	}
@@ -322,6 +334,52 @@ struct wh_err *wh_kmem_walk_hash(struct wh_kmem *k, struct wh_kmem_cache *c)
 
 /* ---- a cache ---- */
 
+enum wh_kmem_tag wh_kmem_tag_state(struct wh_kmem *k, const struct wh_kmem_cache *c, uint64_t buf)
+{
+	uint64_t ctl, x;
+
+	if (!(c->flags & WH_KMF_BUFTAG) ||
+	    !wh_kmem_field(k, buf + c->buftag, k->l.bt_bufctl, &ctl) ||
+	    !wh_kmem_field(k, buf + c->buftag, k->l.bt_bxstat, &x))
+		return WH_TAG_NONE;
+	x = (uint32_t)(ctl ^ x);
+	return x == WH_KMEM_TAG_ALLOC  ? WH_TAG_ALLOC
+	       : x == WH_KMEM_TAG_FREE ? WH_TAG_FREE
+				       : WH_TAG_NONE;
+}
+
+/*
+ * After damage: what the buffers say themselves outweighs the lists; what is in doubt is not in use.
+ * Doubtful addresses that are no buffers of the cache vanish here too: they are in neither list.
+ */
+static struct wh_err *settle(struct wh_kmem *k, struct wh_kmem_cache *c)
+{
+	size_t out = 0, kept = 0;
+
+	if (c->unsure.n)
+		qsort(c->unsure.v, c->unsure.n, sizeof(*c->unsure.v), u64_cmp);
+	for (size_t i = 0; i < c->unsure.n; i++) {
+		uint64_t buf = c->unsure.v[i];
+		enum wh_kmem_tag tag = wh_kmem_tag_state(k, c, buf);
+		const struct wh_kmem_buf *known = wh_kmem_find_buf(c, buf);
+		bool twice = i && buf == c->unsure.v[i - 1];
+
+		if (tag == WH_TAG_NONE && !twice && (!known || known->addr == buf))
+			c->unsure.v[kept++] = buf;
+	}
+	c->unsure.n = kept;
+	for (size_t i = 0; i < c->bufs.n; i++) {
+		struct wh_kmem_buf b = c->bufs.v[i];
+
+		if (wh_kmem_tag_state(k, c, b.addr) == WH_TAG_FREE)
+			WH_TRY(WH_VEC_PUSH(&c->free, b));
+		else if (!kept || !bsearch(&b.addr, c->unsure.v, kept, sizeof(b.addr), u64_cmp))
+			c->bufs.v[out++] = b;
+	}
+	c->bufs.n = out;
+	return NULL;
+}
+
 struct wh_err *wh_kmem_walk(struct wh_kmem *k, struct wh_kmem_cache *c)
 {
 	if (c->walked)
@@ -332,12 +390,13 @@ struct wh_err *wh_kmem_walk(struct wh_kmem *k, struct wh_kmem_cache *c)
 	WH_TRY(wh_kmem_walk_magazines(k, c));
 	if (!(c->flags & WH_KMF_HASH)) {
 		c->walked_free = true;
-		return wh_kmem_walk_small(k, c);
+		WH_TRY(wh_kmem_walk_small(k, c));
+	} else {
+		WH_TRY(wh_kmem_walk_hash(k, c));
+		if (c->damaged)
+			WH_TRY(wh_kmem_recover(k, c));
 	}
-	WH_TRY(wh_kmem_walk_hash(k, c));
-	if (c->damaged)
-		WH_TRY(wh_kmem_recover(k, c));
-	return NULL;
+	return c->damaged ? settle(k, c) : NULL;
 }
 
 const struct wh_kmem_buf *wh_kmem_find_buf(const struct wh_kmem_cache *c, uint64_t addr)

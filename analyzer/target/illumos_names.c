@@ -22,7 +22,9 @@
 #define CTF_MAX	     (64u << 20)
 #define MODULE_PROBE 1024
 #define CTF_PREAMBLE 0xcff1
-#define SYMFILE_MAX  (1ull << 30)
+#define CTF_SLACK    4096
+enum { CTF_HEADER_V1 = 24, CTF_HEADER = 36 };
+#define SYMFILE_MAX (1ull << 30)
 
 bool wh_illumos_find_symbol(void *arg, const char *name, uint64_t *ret_addr)
 {
@@ -183,25 +185,38 @@ static struct wh_err *modules_list(struct wh_illumos_target *il, const char *var
 	return e;
 }
 
-/* Where struct module keeps {ctfdata, ctfsize}: the first pair that really points at CTF. */
+/*
+ * [bytes] to read for the container at @p, by its header; 0 when it is none.  Compressed tables are never
+ * longer than expanded ones by more than a little, and their end shows in themselves.
+ */
+static size_t ctf_extent(struct wh_illumos_target *il, uint64_t p)
+{
+	struct wh_abi abi = il->kmem.abi;
+	uint8_t h[CTF_HEADER];
+	size_t head;
+	uint64_t want;
+
+	if (!p || wh_read_some(il->r, WH_VIRT, p, h, sizeof(h), NULL) < sizeof(h) ||
+	    wh_get_u16(abi, h) != CTF_PREAMBLE || !h[2] || h[2] > 2 || h[3] > 1)
+		return 0;
+	head = h[2] == 1 ? CTF_HEADER_V1 : CTF_HEADER;
+	want = (uint64_t)wh_get_u32(abi, h + head - 8) + wh_get_u32(abi, h + head - 4);
+	return want && want < CTF_MAX ? (size_t)want + head + CTF_SLACK : 0;
+}
+
+/* Where struct module keeps its CTF pointer: the first word of any module that really points at CTF. */
 static bool ctf_probe(struct wh_illumos_target *il, uint64_t *ret_off)
 {
 	for (size_t m = 0; m < il->modules.n; m++)
 		for (uint64_t off = 0; off < MODULE_PROBE; off += il->kmem.abi.word) {
-			uint64_t p, n, at = il->modules.v[m].mp + off;
-			uint16_t magic;
-			uint8_t version;
+			uint64_t p;
 
-			if (!wh_read_word(il->r, at, &p) ||
-			    !wh_read_word(il->r, at + il->kmem.abi.word, &n))
+			if (!wh_read_word(il->r, il->modules.v[m].mp + off, &p))
 				break;
-			if (!p || n < 24 || n > CTF_MAX || !wh_read_u16(il->r, p, &magic) ||
-			    magic != CTF_PREAMBLE ||
-			    wh_read_some(il->r, WH_VIRT, p + 2, &version, 1, NULL) < 1 ||
-			    !version || version > 2)
-				continue;
-			*ret_off = off;
-			return true;
+			if (ctf_extent(il, p)) {
+				*ret_off = off;
+				return true;
+			}
 		}
 	return false;
 }
@@ -209,22 +224,24 @@ static bool ctf_probe(struct wh_illumos_target *il, uint64_t *ret_off)
 static void ctf_add_module(struct wh_illumos_target *il, struct wh_ctf *ctf,
 			   const struct wh_imodule *m, uint64_t off)
 {
-	uint64_t p, n;
+	uint64_t p = 0;
+	size_t n, got;
 	uint8_t *buf;
 	struct wh_err *e;
 
-	if (!wh_read_word(il->r, m->mp + off, &p) ||
-	    !wh_read_word(il->r, m->mp + off + il->kmem.abi.word, &n) || !p || !n || n > CTF_MAX)
+	if (!wh_read_word(il->r, m->mp + off, &p) || !p)
 		return;
-	buf = malloc((size_t)n);
-	if (!buf)
+	n = ctf_extent(il, p);
+	buf = n ? malloc(n) : NULL;
+	if (!buf) {
+		wh_diag_add(il->t->ctx->diags, WH_DIAG_WARN, "ctf-damaged", p,
+			    "module %s: no CTF header at %#llx", m->name, (unsigned long long)p);
 		return;
-	e = wh_read(il->r, WH_VIRT, p, buf, (size_t)n, "CTF");
-	if (!e)
-		e = wh_ctf_add(ctf, m->name, buf, (size_t)n);
+	}
+	got = wh_read_some(il->r, WH_VIRT, p, buf, n, NULL);
+	e = wh_ctf_add(ctf, m->name, buf, got);
 	if (e)
-		wh_diag_add_err(il->t->ctx->diags, WH_DIAG_WARN, "ctf-damaged",
-				wh_err_wrap(e, "module %s", m->name));
+		wh_diag_add_err(il->t->ctx->diags, WH_DIAG_WARN, "ctf-damaged", e);
 	free(buf);
 }
 
@@ -310,6 +327,7 @@ static struct wh_err *profile_add(struct wh_illumos_target *il, struct wh_types 
 	unsigned int align = il->kmem.abi.big_endian || il->kmem.abi.word == 8 ? 8 : 4;
 
 	WH_TRY(wh_profile_create(il->kmem.abi, align, text, &p));
+	wh_profile_hide(p, to);
 	return wh_types_add(to, &wh_profile_provider, p, "profile");
 }
 

@@ -97,6 +97,28 @@ struct planner {
 	uint16_t counters, constructed, modules, stacks, kstats;
 };
 
+/*
+ * Memory that belongs to the kernel's data or to a stack exists even when the dump lacks it: what it
+ * could hold is unknown, whatever the container calls the hole.
+ */
+static struct wh_err *note_missing(struct planner *p, uint64_t start, uint64_t end)
+{
+	uint64_t ps = p->il->page_size, missing = 0;
+
+	for (uint64_t at = start; at < end; at = (at & ~(ps - 1)) + ps) {
+		enum wh_mem_state why = WH_MEM_PRESENT;
+		size_t n;
+
+		if (!wh_reader_borrow(p->il->r, WH_VIRT, at, 1, &n, &why) && why == WH_MEM_UNMAPPED)
+			missing += ps;
+		if (end - at <= ps)
+			break;
+	}
+	return missing ? wh_plan_add_missing(&p->il->t->plan, WH_CLASS_ANY, 0, missing,
+					     WH_MEM_EXCLUDED)
+		       : NULL;
+}
+
 /* Aligned as the scan wants it: an unaligned start moves up, a trailing part word is left out. */
 static struct wh_err *root(struct planner *p, uint16_t kind, uint64_t start, uint64_t len)
 {
@@ -108,6 +130,8 @@ static struct wh_err *root(struct planner *p, uint16_t kind, uint64_t start, uin
 	end &= ~(w - 1);
 	if (end <= start)
 		return NULL;
+	if ((kind == p->modules || kind == p->stacks) && end - start < 1u << 30)
+		WH_TRY(note_missing(p, start, end));
 	return wh_plan_add_root(&p->il->t->plan, kind, WH_VIRT, start, start, end - start);
 }
 
@@ -156,11 +180,22 @@ static struct wh_err *plan_constructed(struct planner *p)
 	return NULL;
 }
 
-static struct wh_err *plan_ranges(struct planner *p, const wh_ksyms_ranges *r, uint32_t flags)
+/* Whole pages that hold variables: a module's data has more than what carries a symbol. */
+static struct wh_err *plan_variables(struct planner *p)
 {
-	for (size_t i = 0; i < r->n; i++)
-		if (!flags || (r->v[i].flags & flags))
-			WH_TRY(root(p, p->modules, r->v[i].start, r->v[i].end - r->v[i].start));
+	const wh_ksyms_ranges *r = &p->il->objects;
+	uint64_t mask = p->il->page_size - 1, done = 0;
+
+	for (size_t i = 0; i < r->n; i++) {
+		uint64_t start = r->v[i].start & ~mask, end = (r->v[i].end + mask) & ~mask;
+
+		if (start < done)
+			start = done;
+		if (end <= start)
+			continue;
+		WH_TRY(root(p, p->modules, start, end - start));
+		done = end;
+	}
 	return NULL;
 }
 
@@ -170,9 +205,9 @@ static struct wh_err *plan_modules(struct planner *p)
 
 	if (!il->module_layout || !il->modules.n) {
 		wh_diag_add(il->t->ctx->diags, WH_DIAG_WARN, "module-layout", 0,
-			    "no layout of struct module (no CTF in the dump): all variables that "
-			    "have symbols are roots instead of module data and bss");
-		return plan_ranges(p, &il->objects, 0);
+			    "no layout of struct module (no CTF in the dump): the pages of all "
+			    "variables that have symbols are roots instead of module data and bss");
+		return plan_variables(p);
 	}
 	for (size_t i = 0; i < il->modules.n; i++) {
 		const struct wh_imodule *m = &il->modules.v[i];

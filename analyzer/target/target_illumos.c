@@ -32,7 +32,7 @@ static enum wh_mem_state translate_kas(const void *arg, struct wh_reader *r, uin
 	(void)r;
 	*ret_run = il->page_size - off;
 	if (!d->ops->virt_to_pfn(d, il->kas, va, &pfn))
-		return d->incomplete ? WH_MEM_TRUNCATED : WH_MEM_UNMAPPED;
+		return d->incomplete ? WH_MEM_TRUNCATED : WH_MEM_EXCLUDED;
 	*ret_pa = pfn * il->page_size + off;
 	return WH_MEM_PRESENT;
 }
@@ -83,6 +83,7 @@ static struct wh_err *streams_profile(struct wh_illumos_target *il)
 
 	WH_TRY(wh_profile_create(abi, abi.big_endian || abi.word == 8 ? 8 : 4,
 				 old ? wh_profile_streams_old : wh_profile_streams, &p));
+	wh_profile_hide(p, il->types);
 	return wh_types_add(il->types, &wh_profile_provider, p, "profile");
 }
 
