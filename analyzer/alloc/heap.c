@@ -6,6 +6,7 @@
 
 static const struct wh_heap_ops *const models[] = {
 	&wh_heap_ptmalloc,
+	&wh_heap_umem,
 };
 
 /* "jemalloc" once, however many of its marks are there */

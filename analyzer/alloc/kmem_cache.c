@@ -196,10 +196,13 @@ static void read_limits(struct wh_kmem *k)
 	if (!wh_kmem_var_u32(k, k->flavour->cpus[0], &n) || !n || n > WH_LIMIT_CPUS)
 		if (!wh_kmem_var_u32(k, k->flavour->cpus[1], &n) || !n || n > WH_LIMIT_CPUS) {
 			n = 1;
-			wh_diag_add(k->ctx->diags, WH_DIAG_WARN, "kmem-cpus-unknown", 0,
-				    "%s: the number of processors is unknown; only the magazines "
-				    "of the first are seen",
-				    k->flavour->name);
+			/* a process may say it in another way (umem_find.c) */
+			if (k->flavour->kernel)
+				wh_diag_add(
+					k->ctx->diags, WH_DIAG_WARN, "kmem-cpus-unknown", 0,
+					"%s: the number of processors is unknown; only the magazines "
+					"of the first are seen",
+					k->flavour->name);
 		}
 	k->ncpus = n;
 	if (!k->flavour->kernel) {

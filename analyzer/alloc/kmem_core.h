@@ -200,6 +200,8 @@ struct wh_kmem_cache *wh_kmem_find_cache_name(struct wh_kmem *k, const char *nam
 /** The buffer of a walked cache that holds @addr ([start, start + chunk)), or NULL. */
 const struct wh_kmem_buf *wh_kmem_find_buf(const struct wh_kmem_cache *c, uint64_t addr);
 struct wh_vmem *wh_kmem_find_arena(struct wh_kmem *k, const char *name);
+/** Adds the arena at @addr, found by other means than vmem_list, unless it is there already. */
+struct wh_err *wh_kmem_add_arena(struct wh_kmem *k, uint64_t addr) WH_MUST_CHECK;
 /** Bufctl of a buffer through its buftag (AUDIT|BUFTAG caches); 0 when there is none or it lies. */
 uint64_t wh_kmem_tag_bufctl(struct wh_kmem *k, const struct wh_kmem_cache *c, uint64_t buf);
 

@@ -52,7 +52,8 @@ struct wh_err *wh_kmem_read_arenas(struct wh_kmem *k)
 	uint64_t at = 0;
 	bool fresh;
 
-	if (!wh_kmem_var_word(k, "vmem_list", &at))
+	/* a process may find them without symbols (wh_kmem_add_arena) */
+	if (!wh_kmem_var_word(k, "vmem_list", &at) && k->flavour->kernel)
 		wh_diag_add(k->ctx->diags, WH_DIAG_WARN, "vmem-list", 0,
 			    "the list of vmem arenas (vmem_list) cannot be found");
 	while (at && !e) {
@@ -72,6 +73,18 @@ struct wh_err *wh_kmem_read_arenas(struct wh_kmem *k)
 	}
 	wh_map_fini(&seen);
 	return e;
+}
+
+struct wh_err *wh_kmem_add_arena(struct wh_kmem *k, uint64_t addr)
+{
+	struct wh_vmem v;
+
+	for (size_t i = 0; i < k->arenas.n; i++)
+		if (k->arenas.v[i].addr == addr)
+			return NULL;
+	if (k->arenas.n >= ARENAS_MAX || !arena_read(k, addr, &v))
+		return NULL;
+	return WH_VEC_PUSH(&k->arenas, v);
 }
 
 struct wh_vmem *wh_kmem_find_arena(struct wh_kmem *k, const char *name)
