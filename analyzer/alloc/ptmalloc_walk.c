@@ -39,7 +39,17 @@ struct walk {
 	/* the chunk whose use the next header decides */
 	uint64_t prev, prev_size;
 	uint64_t run; /* start of the run of good chunks that is not claimed yet */
+	uint64_t gap; /* [bytes] that are unreadable like the word that just was */
 };
+
+/* A window of present memory; over absent memory as much as is left, to step over it at once. */
+static size_t window_size(struct walk *k, uint64_t addr, uint64_t left)
+{
+	const struct wh_map_area *map = wh_process_find_map(k->m->p, addr);
+	uint64_t most = map && addr < map->present_end ? WINDOW : left;
+
+	return (size_t)(left < k->m->w ? k->m->w : left < most ? left : most);
+}
 
 /* The word at @addr through the window; false when it is not in the core. */
 static bool window_word(struct walk *k, uint64_t addr, uint64_t *ret)
@@ -50,11 +60,12 @@ static bool window_word(struct walk *k, uint64_t addr, uint64_t *ret)
 		enum wh_mem_state state;
 		uint64_t left = k->r->end > addr ? k->r->end - addr : w;
 
-		k->buf = wh_reader_borrow(k->reader, WH_VIRT, addr,
-					  left < WINDOW ? (size_t)(left < w ? w : left) : WINDOW,
+		/* @want also bounds what is said of unreadable memory: ask for all there is left */
+		k->buf = wh_reader_borrow(k->reader, WH_VIRT, addr, window_size(k, addr, left),
 					  &k->len, &state);
 		k->at = addr;
 		if (!k->buf) {
+			k->gap = k->len;
 			k->len = 0;
 			return false;
 		}
@@ -148,8 +159,11 @@ static uint64_t resync(struct walk *k, uint64_t at)
 
 	for (at += step; at < k->r->end; at += step) {
 		if (!window_word(k, at + k->m->w, &head)) {
-			uint64_t next = (at | (PAGE - 1)) + 1;
+			uint64_t next = (at + (k->gap ? k->gap - 1 : 0)) | (PAGE - 1);
 
+			if (next >= k->r->end || next < at)
+				break;
+			next++;
 			at = ((next + 2 * k->m->w + step - 1) & ~(step - 1)) - 2 * k->m->w - step;
 			continue;
 		}

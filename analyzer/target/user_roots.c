@@ -70,14 +70,13 @@ static struct wh_err *add_piece(void *arg, const struct wh_map_area *m, uint64_t
 	if (m->cut && end > m->present_end)
 		WH_TRY(wh_plan_add_missing(&p->t->plan, WH_CLASS_ANY, 0, end - m->present_end,
 					   WH_MEM_TRUNCATED));
-	if (end > m->present_end && !m->cut) {
-		if (!m->file && m->present_end <= start) {
-			if (!r->n_hollow++)
-				r->first_hollow = start;
-			r->hollow += end - start;
-		}
-		end = m->present_end;
+	if (!m->cut && !m->file && m->present_end <= start) {
+		if (!r->n_hollow++)
+			r->first_hollow = start;
+		r->hollow += end - start;
 	}
+	if (end > m->present_end)
+		end = m->present_end;
 	if (start >= end)
 		return NULL;
 	return wh_plan_add_root(&p->t->plan, kind, WH_VIRT, start, start, end - start);
