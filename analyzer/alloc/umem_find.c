@@ -15,6 +15,7 @@
  * by their names in the library's data; the number of processors is cache_cpu_mask + 1; the depth of
  * recorded stacks follows from the size of the records' own cache.
  */
+#include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,6 +258,8 @@ struct wh_err *wh_umem_find(struct wh_umem *u)
 {
 	uint64_t anchor = 0;
 	bool found = false;
+	/* i386 aligns 64-bit integers to 4 bytes, every other ABI to 8 */
+	unsigned int align = u->p->arch && u->p->arch->elf_machine == EM_386 ? 4 : 8;
 
 	u->module = library(u->p);
 	if (!symbol(u, "umem_null_cache", &anchor) && u->module == UINT32_MAX)
@@ -278,9 +281,7 @@ struct wh_err *wh_umem_find(struct wh_umem *u)
 
 		if (!(u->p->abi.word == 8 ? l->lp64 : l->ilp32))
 			continue;
-		WH_TRY(try_layout(u, l, 8, anchor, &found));
-		if (!found && u->p->abi.word == 4) /* i386 aligns 64-bit integers to 4 */
-			WH_TRY(try_layout(u, l, 4, anchor, &found));
+		WH_TRY(try_layout(u, l, align, anchor, &found));
 	}
 	if (!found)
 		return wh_err_new(WH_ERR_UNSUPPORTED,

@@ -78,6 +78,8 @@ static const char *unjudged(const struct wh_user *u)
 {
 	char text[200];
 
+	if (!u->heaps.n && u->p->truncated)
+		return "the part of the core that holds the allocator's own structures was cut off";
 	if (!u->heaps.n)
 		return "no heap of an allocator that weephole knows was found in this process";
 	snprintf(text, sizeof(text), "this process uses %s, whose heap weephole does not rebuild",
