@@ -46,6 +46,7 @@ struct wh_run {
 	struct wh_target_opts target_opts;
 	struct wh_emit *emit; /**< where the report goes; owned */
 	FILE *out;	      /**< the same place, for formats of their own */
+	bool writing;	      /**< the analysis is done: an error now is one of the output */
 	int exit_code;	      /**< what the command decided, WH_EXIT_OK by default */
 };
 

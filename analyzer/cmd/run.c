@@ -218,6 +218,7 @@ static struct wh_err *run_command(struct wh_run *run, struct wh_output *out)
 	run->out = out->f;
 	WH_TRY(wh_emit_create(out->f, &opts, &run->emit));
 	WH_TRY(run->cmd->run(run));
+	run->writing = true;
 	return wh_emit_finish(run->emit);
 }
 
@@ -254,6 +255,8 @@ static int run_all(const struct wh_cli *cli)
 	if (e) {
 		wh_output_discard(&out);
 		code = report_error(e);
+		if (run.writing && code == WH_EXIT_INPUT)
+			code = WH_EXIT_INTERNAL;
 	} else {
 		code = run.exit_code;
 		if (!code && cli->strict && wh_run_incomplete(&run))
