@@ -82,20 +82,31 @@ static struct wh_err *area_read(void *arg, uint64_t node)
 	return WH_VEC_PUSH(&x->areas, a);
 }
 
+/* The array of nodes that share the areas since 6.9. */
+static bool vmap_nodes(struct wh_lx *x, uint64_t *ret_nodes, uint64_t *ret_size, uint64_t *ret_n)
+{
+	uint64_t sym;
+	uint32_t n = 1;
+
+	if (!wh_lx_var(x, "vmap_nodes", ret_nodes) || !*ret_nodes ||
+	    !wh_types_sizeof(x->names->types, "vmap_node", ret_size))
+		return false;
+	if (wh_lx_symbol(x, "nr_vmap_nodes", &sym))
+		(void)wh_read_u32(x->r, sym, &n);
+	*ret_nodes = wh_lx_ptr(x, *ret_nodes);
+	*ret_n = n < 4096 ? n : 4096;
+	return true;
+}
+
 static struct wh_err *nodes_walk(struct va_walk *w)
 {
 	struct wh_lx *x = w->x;
-	uint64_t nodes, off, size, sym, n = 1;
+	uint64_t nodes, off, size, n;
 
-	if (!wh_lx_var(x, "vmap_nodes", &nodes) || !nodes ||
-	    !wh_types_sizeof(x->names->types, "vmap_node", &size) ||
-	    !wh_lx_offset(x, "vmap_node", "busy.head", &off))
+	if (!vmap_nodes(x, &nodes, &size, &n) || !wh_lx_offset(x, "vmap_node", "busy.head", &off))
 		return NULL;
-	if (wh_lx_symbol(x, "nr_vmap_nodes", &sym))
-		(void)wh_read_u32(x->r, sym, (uint32_t *)&n);
-	for (uint64_t i = 0; i < (uint32_t)n && i < 4096; i++)
-		WH_TRY(wh_lx_list(x, wh_lx_ptr(x, nodes) + i * size + off, "vmap-area-list",
-				  area_read, w));
+	for (uint64_t i = 0; i < n; i++)
+		WH_TRY(wh_lx_list(x, nodes + i * size + off, "vmap-area-list", area_read, w));
 	return NULL;
 }
 
@@ -136,6 +147,80 @@ static void area_use(struct wh_lx *x, struct wh_lx_vmarea *a)
 		a->use = WH_LXV_PERCPU;
 }
 
+struct dead_walk {
+	struct va_walk *w;
+	struct wh_map *busy; /* vmap_area -> 1 */
+};
+
+/*
+ * Areas that are free or wait to be: their ends name the neighbours, and what was their vm_struct is a
+ * number or stale.
+ */
+static struct wh_err *mask_dead(void *arg, uint64_t node)
+{
+	struct dead_walk *d = arg;
+	uint64_t va = node - d->w->l.list.offset, vm = va + d->w->l.vm.offset, v;
+
+	if (wh_map_find(d->busy, va, &v))
+		return NULL;
+	WH_TRY(mask_names(d->w, va, 0));
+	return wh_plan_add_mask(&d->w->x->t->plan, vm, vm + d->w->x->abi.word);
+}
+
+/* Since 6.9: lazily freed areas, and pools of them by size. */
+static struct wh_err *dead_in_node(struct dead_walk *d, uint64_t node)
+{
+	struct wh_lx *x = d->w->x;
+	uint64_t off, size;
+	struct wh_member pool;
+	struct wh_type t;
+
+	if (wh_lx_offset(x, "vmap_node", "lazy.head", &off))
+		WH_TRY(wh_lx_list(x, node + off, "vmap-lazy-list", mask_dead, d));
+	if (wh_lx_offset(x, "vmap_node", "purge_list", &off))
+		WH_TRY(wh_lx_list(x, node + off, "vmap-purge-list", mask_dead, d));
+	if (!wh_types_find(x->names->types, "vmap_node", "pool", &t) ||
+	    !wh_type_find_member(t, "pool", &pool) ||
+	    !wh_types_sizeof(x->names->types, "vmap_pool", &size) || !size ||
+	    !wh_lx_offset(x, "vmap_pool", "head", &off))
+		return NULL;
+	for (uint64_t i = 0; i + size <= pool.size && i < (64u << 10); i += size)
+		WH_TRY(wh_lx_list(x, node + pool.offset + i + off, "vmap-pool-list", mask_dead, d));
+	return NULL;
+}
+
+static const char *const dead_lists[] = {"free_vmap_area_list", "purge_vmap_area_list"};
+
+static struct wh_err *dead_walk_all(struct dead_walk *d)
+{
+	struct wh_lx *x = d->w->x;
+	uint64_t head, nodes, size, n;
+
+	for (size_t i = 0; i < sizeof(dead_lists) / sizeof(dead_lists[0]); i++)
+		if (wh_lx_symbol(x, dead_lists[i], &head))
+			WH_TRY(wh_lx_list(x, head, "free-vmap-area-list", mask_dead, d));
+	if (!vmap_nodes(x, &nodes, &size, &n))
+		return NULL;
+	for (uint64_t i = 0; i < n; i++)
+		WH_TRY(dead_in_node(d, nodes + i * size));
+	return NULL;
+}
+
+static struct wh_err *dead_areas(struct va_walk *w)
+{
+	struct wh_lx *x = w->x;
+	struct wh_map busy = WH_MAP_INIT;
+	struct dead_walk d = {w, &busy};
+	struct wh_err *e = NULL;
+
+	for (size_t i = 0; i < x->areas.n && !e; i++)
+		e = wh_map_set(&busy, x->areas.v[i].va, 1, NULL);
+	if (!e)
+		e = dead_walk_all(&d);
+	wh_map_fini(&busy);
+	return e;
+}
+
 struct wh_err *wh_lx_vmalloc_build(struct wh_lx *x)
 {
 	struct va_walk w = {.x = x};
@@ -151,6 +236,7 @@ struct wh_err *wh_lx_vmalloc_build(struct wh_lx *x)
 	    (x->ks->vmcoreinfo && wh_vmcoreinfo_symbol(x->ks->vmcoreinfo, "vmap_area_list", &head)))
 		WH_TRY(wh_lx_list(x, head, "vmap-area-list", area_read, &w));
 	WH_TRY(nodes_walk(&w));
+	WH_TRY(dead_areas(&w));
 	if (x->areas.n)
 		qsort(x->areas.v, x->areas.n, sizeof(*x->areas.v), area_cmp);
 	for (size_t i = 0; i < x->areas.n; i++)
