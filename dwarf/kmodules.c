@@ -23,8 +23,9 @@
 #define ELF32_SYM_SIZE	16
 #define MODULE_MEM_MAX	(1ull << 30) /* [bytes] believed of one range */
 #define STRTAB_MAX	(32u << 20)
-#define STRTAB_SLACK	512 /* KSYM_NAME_LEN of 6.1 */
-#define MODULE_UNFORMED 3   /* enum module_state, include/linux/module.h */
+#define STRTAB_SLACK	512    /* KSYM_NAME_LEN of 6.1 */
+#define FIND_TRIES	100000 /* list heads looked into */
+#define MODULE_UNFORMED 3      /* enum module_state, include/linux/module.h */
 
 struct layout {
 	struct wh_field list, name, state, kallsyms, percpu, percpu_size;
@@ -371,24 +372,77 @@ static int module_cmp(const void *a, const void *b)
 	return (p > q) - (p < q);
 }
 
+static struct wh_err *walk_init(struct walk *w, struct wh_reader *r, const struct wh_types *types)
+{
+	const struct wh_dump *dump = wh_mem_dump(wh_reader_mem(r));
+
+	w->r = r;
+	w->abi = dump->abi;
+	w->diags = dump->ctx->diags;
+	w->types = types;
+	WH_TRY(wh_layout_resolve(types, wants, sizeof(wants) / sizeof(wants[0]), &w->lay));
+	if (!mem_resolve(w))
+		w->mem.count = 0;
+	if (!w->mem.count && !w->lay.core_base.found)
+		return wh_err_new(WH_ERR_NOT_FOUND, "no layout for the memory of struct module");
+	return NULL;
+}
+
+/* Whether a struct module is linked at @link; takes no symbols, reports nothing. */
+static bool looks_like_module(struct walk *w, uint64_t link)
+{
+	struct wh_kmodule m = {.addr = link - w->lay.list.offset};
+	uint64_t state = 0;
+
+	if (!wh_read_str(w->r, m.addr + w->lay.name.offset, m.name, 56) || !name_ok(m.name))
+		return false;
+	if (field_read(w, m.addr, &w->lay.state, &state) && state > MODULE_UNFORMED)
+		return false;
+	if (w->mem.count)
+		ranges_mem(w, &m);
+	else
+		ranges_old(w, &m);
+	return in_ranges(&m, m.addr);
+}
+
+bool wh_kmodules_find_head(struct wh_reader *r, const struct wh_types *types, const uint8_t *image,
+			   size_t len, uint64_t va, uint64_t *ret_head)
+{
+	struct walk w = {0};
+	struct wh_err *e = walk_init(&w, r, types);
+	size_t word = w.abi.word;
+	int tries = 0;
+
+	wh_err_destroy(e);
+	if (e)
+		return false;
+	for (size_t at = 0; at + 2 * word <= len && tries < FIND_TRIES; at += word) {
+		uint64_t next = wh_get_word(w.abi, image + at), back = 0;
+		uint64_t prev = wh_get_word(w.abi, image + at + word);
+
+		/* Both outside the image, in the kernel's half, and aligned: few words are left. */
+		if (next >> (8 * word - 1) != 1 || prev >> (8 * word - 1) != 1 || next - va < len ||
+		    prev - va < len || ((next | prev) & (word - 1)))
+			continue;
+		if (!wh_read_word(r, next + word, &back) || back != va + at ||
+		    !wh_read_word(r, prev, &back) || back != va + at)
+			continue;
+		tries++;
+		if (looks_like_module(&w, next) && looks_like_module(&w, prev)) {
+			*ret_head = va + at;
+			return true;
+		}
+	}
+	return false;
+}
+
 struct wh_err *wh_kmodules_read(struct wh_reader *r, const struct wh_types *types, uint64_t head,
 				struct wh_symtab *syms, struct wh_kmodule **ret, size_t *ret_n)
 {
-	const struct wh_dump *dump = wh_mem_dump(wh_reader_mem(r));
-	struct walk w = {.r = r,
-			 .abi = dump->abi,
-			 .diags = dump->ctx->diags,
-			 .types = types,
-			 .syms = syms,
-			 .head = head};
+	struct walk w = {.syms = syms, .head = head};
+	struct wh_err *e = walk_init(&w, r, types);
 	bool whole = false;
-	struct wh_err *e;
 
-	e = wh_layout_resolve(types, wants, sizeof(wants) / sizeof(wants[0]), &w.lay);
-	if (!e && !mem_resolve(&w))
-		w.mem.count = 0;
-	if (!e && !w.mem.count && !w.lay.core_base.found)
-		e = wh_err_new(WH_ERR_NOT_FOUND, "no layout for the memory of struct module");
 	if (!e)
 		e = walk_list(&w, false, &whole);
 	if (!e && !whole)

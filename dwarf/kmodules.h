@@ -16,6 +16,14 @@ struct wh_err *wh_kmodules_read(struct wh_reader *r, const struct wh_types *type
 				struct wh_symtab *syms, struct wh_kmodule **ret,
 				size_t *ret_n) WH_MUST_CHECK;
 
+/**
+ * The head of the module list where no symbol names it (KALLSYMS_ALL off): the list_head in @image, the
+ * bytes of the kernel image at @va, whose next and prev lead to structs that look like modules (the
+ * name, the state, memory that holds the struct itself) and back.  False when there is none.
+ */
+bool wh_kmodules_find_head(struct wh_reader *r, const struct wh_types *types, const uint8_t *image,
+			   size_t len, uint64_t va, uint64_t *ret_head);
+
 struct wh_btf;
 /**
  * Appends one provider that stands for the BTF of all modules, read on first need: when a name is

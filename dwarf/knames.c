@@ -343,8 +343,14 @@ static struct wh_err *open_modules(struct wh_knames *n, struct wh_kspace *ks)
 	struct wh_kn_priv *p = n->priv;
 	struct wh_err *e = NULL;
 
-	if (!p->pick[WH_KN_MODULES])
-		return wh_err_new(WH_ERR_NOT_FOUND, "the module list has no symbol");
+	if (!p->pick[WH_KN_MODULES]) {
+		WH_TRY(image_load(n, ks));
+		if (!wh_kmodules_find_head(p->r, n->types, p->image, p->image_len, ks->image_start,
+					   &p->pick[WH_KN_MODULES]))
+			return n->have_data_symbols
+				       ? NULL /* built without modules */
+				       : wh_err_new(WH_ERR_NOT_FOUND, "no module list found");
+	}
 	WH_TRY(wh_kmodules_read(p->r, n->types, p->pick[WH_KN_MODULES], n->syms, &n->modules,
 				&n->n_modules));
 	if (p->btf && p->pick[WH_KN_BTF_MODULES])
