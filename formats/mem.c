@@ -371,6 +371,8 @@ const uint8_t *wh_reader_borrow(struct wh_reader *r, enum wh_space space, uint64
 	uint64_t len;
 	const uint8_t *p = borrow(r, space, addr, want, &len, ret_state);
 
+	if (!len)
+		len = 1; /* the very last byte of the address space */
 	*ret_len = len < SIZE_MAX ? (size_t)len : SIZE_MAX;
 	return p;
 }

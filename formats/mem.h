@@ -46,7 +46,8 @@ const struct wh_mem *wh_reader_mem(const struct wh_reader *r);
 /**
  * Points at target memory without copying where that is possible.  Returns a pointer to *ret_len
  * (1..want) bytes at @addr, valid until the next call on this reader; NULL when the first byte is not
- * readable, and then *ret_len says how many bytes share that state and *ret_state which it is.
+ * readable, and then *ret_len (never 0, perhaps more than @want) says how many bytes are known to share
+ * that state and *ret_state which it is.
  * The bulk path: compressed dumps give a page at a time, plain ones as much as is contiguous.
  */
 const uint8_t *wh_reader_borrow(struct wh_reader *r, enum wh_space space, uint64_t addr,
