@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Runs a fuzz target without libFuzzer: files given on the command line as they are, else every seed and
- * RUNS mutations of each (environment WEEPHOLE_FUZZ_RUNS), the same ones on every run.  A crash, a
+ * Runs a fuzz target without libFuzzer: files given on the command line as they are; with -w DIR writes the
+ * seeds there, a corpus for libFuzzer to start from; else every seed and RUNS mutations of each (environment WEEPHOLE_FUZZ_RUNS), the same ones on every run.  A crash, a
  * sanitizer report or the test's time-out is the failure.
  */
 #include <stdio.h>
@@ -45,7 +45,7 @@ static void mutate(struct gen_bytes *b, uint64_t *seed)
 		case 2: b->n = at + 1; break; /* cut */
 		case 3:			      /* copy a piece elsewhere */
 			if (b->n - at > 64)
-				memcpy(b->p + place(seed, b->n - 64), b->p + at, 64);
+				memmove(b->p + place(seed, b->n - 64), b->p + at, 64);
 			break;
 		default:
 			at &= ~(size_t)3; /* fields are aligned */
@@ -74,6 +74,25 @@ static int run_file(const char *path)
 	return 0;
 }
 
+static int write_seeds(const char *dir)
+{
+	for (size_t i = 0;; i++) {
+		struct gen_bytes b = {0};
+		char name[4096];
+		FILE *f;
+
+		if (!wh_fuzz_seed(i, &b))
+			return 0;
+		snprintf(name, sizeof(name), "%s/seed-%zu", dir, i);
+		f = fopen(name, "wb");
+		if (!f || fwrite(b.p, 1, b.n, f) != b.n || fclose(f)) {
+			perror(name);
+			return 1;
+		}
+		gen_fini(&b);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *env = getenv("WEEPHOLE_FUZZ_RUNS");
@@ -81,6 +100,8 @@ int main(int argc, char **argv)
 	uint64_t seed = 20240229;
 	size_t n = 0;
 
+	if (argc == 3 && !strcmp(argv[1], "-w"))
+		return write_seeds(argv[2]);
 	if (argc > 1) {
 		int bad = 0;
 
