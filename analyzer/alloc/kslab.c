@@ -465,6 +465,8 @@ static uint32_t class_flags(const struct wh_kcache *c)
 	for (size_t i = 0; i < sizeof(opaque_caches) / sizeof(opaque_caches[0]); i++)
 		if (!strcmp(c->name, opaque_caches[i]))
 			return WH_CLASS_OPAQUE;
+	if (!strncmp(c->name, "kmalloc-", 8))
+		return WH_CLASS_TEXT_FIT;
 	return strcmp(c->name, "thread_stack") ? 0 : WH_CLASS_NOSCAN;
 }
 

@@ -43,6 +43,9 @@ enum wh_class_flags {
 	WH_CLASS_OPAQUE = 1u << 3,    /**< neither holds nor can be lost: allocator-internal */
 	WH_CLASS_FREE_SCAN = 1u << 4, /**< rows in state FREE are constructed and hold references */
 	WH_CLASS_ALIASED = 1u << 5,   /**< may be named by another number too: see wh_plan_alias */
+	WH_CLASS_TEXT_FIT =
+		1u
+		<< 6, /**< a size class: text that fits no smaller one ends the buffer's contents */
 };
 
 /** Shared by the rows of one kind.  Borrowed strings live as long as the target. */

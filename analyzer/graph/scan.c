@@ -500,6 +500,20 @@ static void block_filter(struct worker *w, uint64_t label, const uint8_t *p, siz
 			filter_run(&m->filter, p + i * 8, words - i < 64 ? words - i : 64);
 }
 
+/*
+ * A buffer of a size class that begins with text which needs more than the next smaller class is a copied
+ * string (kstrdup): what lies behind its end is left from the buffer's last user.  A struct that begins
+ * with a name has a NUL in its first half, as the name is not all of it.
+ */
+static size_t text_fit(const uint8_t *p, size_t size)
+{
+	size_t n = 0, least = size & (size - 1) ? size / 3 * 2 : size / 2; /* 96 follows 64 */
+
+	while (n < size && p[n] >= 0x20 && p[n] < 0x7f)
+		n++;
+	return n < size && !p[n] && n + 1 > least ? (n + 8) & ~(size_t)7 : size;
+}
+
 static void scan_block(struct worker *w, uint64_t label, const uint8_t *p, size_t len)
 {
 	struct wh_marks *m = w->m;
@@ -530,6 +544,9 @@ static void scan_block(struct worker *w, uint64_t label, const uint8_t *p, size_
 				    .label = lo,
 				    .p = p + (lo - label),
 				    .len = (size_t)(hi - lo)};
+		if (pc.len == size &&
+		    (m->t->classes.v[m->t->cls[it.row]].flags & WH_CLASS_TEXT_FIT))
+			pc.len = text_fit(pc.p, pc.len);
 		scan_masked(w, &pc, &mask);
 	}
 }

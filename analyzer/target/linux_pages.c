@@ -27,6 +27,7 @@ struct unit_out {
 	wh_lx_slabs slabs;
 	WH_VEC(struct wh_plan_word) words;
 	uint64_t missing; /* [bytes] of memmap */
+	uint64_t lost; /* frames whose struct page is cut off or damaged, not left out on purpose */
 };
 
 struct scan {
@@ -278,6 +279,9 @@ static void step_missing(struct walk *w, uint64_t n, enum wh_mem_state why)
 	memset(&w->o->cls[w->pfn - w->first], c, n);
 	if (c == WH_LXP_UNKNOWN)
 		w->o->missing += n * w->s->x->lay.page_size_of;
+	/* makedumpfile -e leaves out only struct pages of pages that it left out too */
+	if (c == WH_LXP_UNKNOWN && why != WH_MEM_EXCLUDED)
+		w->o->lost += n;
 	w->pfn += n;
 }
 
@@ -488,6 +492,7 @@ static struct wh_err *join_units(struct wh_lx *x, struct unit_out *out)
 {
 	struct wh_err *e = NULL;
 	size_t slabs = 0, words = 0;
+	uint64_t lost = 0;
 
 	for (size_t u = 0; u < x->n_units; u++) {
 		slabs += out[u].slabs.n;
@@ -499,6 +504,7 @@ static struct wh_err *join_units(struct wh_lx *x, struct unit_out *out)
 		x->units[u] = out[u].cls;
 		out[u].cls = NULL;
 		x->memmap_missing += out[u].missing;
+		lost += out[u].lost;
 		for (size_t i = 0; i < out[u].slabs.n && !e; i++)
 			e = WH_VEC_PUSH(&x->slabs, out[u].slabs.v[i]);
 		for (size_t i = 0; i < out[u].words.n && !e; i++) {
@@ -506,7 +512,15 @@ static struct wh_err *join_units(struct wh_lx *x, struct unit_out *out)
 			e = WH_VEC_PUSH(&x->t->plan.words, out[u].words.v[i]);
 		}
 	}
-	return e;
+	if (e || !lost)
+		return e;
+	wh_diag_add(
+		x->t->ctx->diags, WH_DIAG_WARN, "memmap-missing", 0,
+		"the struct pages of %llu page frames are not in the dump: what these hold is not "
+		"known",
+		(unsigned long long)lost);
+	return wh_plan_add_missing(&x->t->plan, WH_CLASS_ANY, 0, lost << x->ks->page_shift,
+				   WH_MEM_TRUNCATED);
 }
 
 void wh_lx_pages_range(const struct wh_lx *x, uint64_t *ret_first, uint64_t *ret_end)
@@ -548,8 +562,14 @@ struct wh_err *wh_lx_pages_build(struct wh_lx *x)
 	struct wh_err *e;
 
 	if (!x->ks->vmemmap)
-		return wh_err_new(WH_ERR_UNSUPPORTED,
-				  "no virtual memmap: this memory model is not supported");
+		return wh_err_new(
+			WH_ERR_UNSUPPORTED, "%s",
+			x->ks->dump->incomplete
+				? "the struct pages cannot be found: what says where they "
+				  "are was cut off with the end of the dump"
+				: "the struct pages cannot be found: no section table "
+				  "(mem_section) in the dump, or a memory model without "
+				  "virtual memmap, which is not supported");
 	if (max > WH_LIMIT_PFN)
 		return wh_err_new(WH_ERR_LIMIT, "too many page frames");
 	WH_TRY(check_fields(x));

@@ -54,6 +54,22 @@ static const char advice[] =
 	"no allocation stacks were recorded; boot with slub_debug=U (slab_debug=U since 6.9) "
 	"next time, or with page_owner=on for pages";
 
+/* When the section table is not in the dump, a variable may still say where the memmap is. */
+static void vmemmap_open(struct wh_lx *x)
+{
+	const struct wh_vmcoreinfo *v = x->ks->vmcoreinfo;
+	uint64_t base;
+	int64_t start;
+
+	if (x->ks->vmemmap)
+		return;
+	if (wh_lx_var(x, "vmemmap_base", &base) && base >= x->ks->kernel_min &&
+	    !(base & (x->page_bytes - 1)))
+		x->ks->vmemmap = base;
+	else if (v && wh_vmcoreinfo_number(v, "VMEMMAP_START", &start))
+		x->ks->vmemmap = (uint64_t)start;
+}
+
 /* Opens names and layouts; the allocators are walked by build. */
 static struct wh_err *linux_open(struct wh_target *t)
 {
@@ -78,6 +94,7 @@ static struct wh_err *linux_open(struct wh_target *t)
 	x->page_bytes = 1ull << x->ks->page_shift;
 	WH_TRY(readers_open(x));
 	WH_TRY(wh_knames_open(x->ks, &names, &x->names));
+	vmemmap_open(x);
 	WH_TRY(wh_lx_layout_open(x));
 	wh_lx_clock_open(x);
 	return NULL;
