@@ -195,6 +195,7 @@ static struct wh_err *slub_open(struct wh_kslab *k)
 		return &wh_err_nomem;
 	k->priv = u;
 	WH_TRY(chains_open(k, u));
+	WH_TRY(wh_slub_sheaves_take(k));
 	return probe(k, u);
 }
 

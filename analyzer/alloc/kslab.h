@@ -85,6 +85,11 @@ typedef struct wh_err *(*wh_kslab_object_fn)(void *arg, uint64_t addr);
 struct wh_err *wh_kslab_each_object(const struct wh_kslab *k, const struct wh_kcache *c,
 				    wh_kslab_object_fn fn, void *arg) WH_MUST_CHECK;
 
+/* ---- SLUB's sheaves (alloc_slub_sheaf.c) ---- */
+
+/** Adds every object that lies in a sheaf to k->held. */
+struct wh_err *wh_slub_sheaves_take(struct wh_kslab *k) WH_MUST_CHECK;
+
 /* ---- SLUB's tracks (alloc_slub_track.c) ---- */
 
 struct wh_ktrack {

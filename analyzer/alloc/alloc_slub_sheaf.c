@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sheaves (Linux 6.18 and later, mm/slub.c): arrays of free objects that a CPU or a node keeps at hand.  The slab
+ * counts them as in use, and no freelist runs through them, so they have to be taken from the sheaves.
+ *
+ *	kmem_cache.cpu_sheaves (per-CPU) ─► main, spare, rcu_free ─► slab_sheaf { size, objects[size] }
+ *	kmem_cache_node.barn ─► sheaves_full ─► slab_sheaf ─► slab_sheaf …
+ */
+#include "analyzer/alloc/kslab.h"
+
+/* A sheaf has a few dozen objects (kmem_cache.sheaf_capacity); more than this is garbage. */
+#define SHEAF_MAX 4096
+#define BARN_MAX  65536
+
+struct sheaf_layout {
+	struct wh_field cpu_sheaves, node, main, spare, rcu_free, barn, full, list, size, objects;
+};
+#define L struct sheaf_layout
+static const struct wh_want want[] = {
+	WH_WANT(L, cpu_sheaves, "kmem_cache", "cpu_sheaves"),
+	WH_WANT_OPT(L, node, "kmem_cache", "node"),
+	WH_WANT(L, main, "slub_percpu_sheaves", "main"),
+	WH_WANT_OPT(L, spare, "slub_percpu_sheaves", "spare"),
+	WH_WANT_OPT(L, rcu_free, "slub_percpu_sheaves", "rcu_free"),
+	WH_WANT_OPT(L, barn, "kmem_cache_node", "barn"),
+	WH_WANT_OPT(L, full, "node_barn", "sheaves_full"),
+	WH_WANT_OPT(L, list, "slab_sheaf", "barn_list"),
+	WH_WANT(L, size, "slab_sheaf", "size"),
+	WH_WANT(L, objects, "slab_sheaf", "objects"),
+};
+#undef L
+
+static struct wh_err *sheaf_take(struct wh_kslab *k, const struct sheaf_layout *l, uint64_t sheaf)
+{
+	struct wh_lx *x = k->x;
+	uint32_t n;
+	uint64_t obj;
+
+	if (!sheaf || !wh_read_u32(x->r, sheaf + l->size.offset, &n))
+		return NULL;
+	if (n > SHEAF_MAX) {
+		wh_diag_add(x->t->ctx->diags, WH_DIAG_WARN, "sheaf-damaged", sheaf,
+			    "sheaf at 0x%llx says that it holds %u objects",
+			    (unsigned long long)sheaf, n);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if (wh_read_word(x->r, sheaf + l->objects.offset + 8ull * i, &obj) && obj)
+			WH_TRY(WH_VEC_PUSH(&k->held, wh_lx_ptr(x, obj)));
+	return NULL;
+}
+
+static struct wh_err *cpu_take(struct wh_kslab *k, const struct sheaf_layout *l, uint64_t percpu)
+{
+	const struct wh_field *which[] = {&l->main, &l->spare, &l->rcu_free};
+	struct wh_lx *x = k->x;
+	uint64_t sheaf;
+
+	for (size_t c = 0; c < x->cpus.n; c++)
+		for (size_t i = 0; i < sizeof(which) / sizeof(which[0]); i++)
+			if (which[i]->found &&
+			    wh_read_word(x->r, percpu + x->cpus.v[c].offset + which[i]->offset,
+					 &sheaf))
+				WH_TRY(sheaf_take(k, l, wh_lx_ptr(x, sheaf)));
+	return NULL;
+}
+
+static struct wh_err *barn_take(struct wh_kslab *k, const struct sheaf_layout *l, uint64_t node)
+{
+	struct wh_lx *x = k->x;
+	uint64_t barn, head, at;
+
+	if (!l->barn.found || !l->full.found || !l->list.found ||
+	    !wh_read_word(x->r, node + l->barn.offset, &barn) || !barn)
+		return NULL;
+	head = wh_lx_ptr(x, barn) + l->full.offset;
+	at = head;
+	for (unsigned int steps = 0; steps < BARN_MAX; steps++) {
+		if (!wh_read_word(x->r, at, &at) || (at = wh_lx_ptr(x, at)) == head)
+			return NULL;
+		WH_TRY(sheaf_take(k, l, at - l->list.offset));
+	}
+	wh_diag_add(x->t->ctx->diags, WH_DIAG_WARN, "sheaf-damaged", head,
+		    "the list of full sheaves at 0x%llx does not end", (unsigned long long)head);
+	return NULL;
+}
+
+static struct wh_err *cache_take(struct wh_kslab *k, const struct sheaf_layout *l, uint64_t cache,
+				 uint64_t nodes)
+{
+	struct wh_lx *x = k->x;
+	uint64_t p, node;
+
+	if (wh_read_word(x->r, cache + l->cpu_sheaves.offset, &p) && p)
+		WH_TRY(cpu_take(k, l, p));
+	for (uint64_t i = 0; l->node.found && i < nodes; i++)
+		if (wh_read_word(x->r, cache + l->node.offset + 8 * i, &node) && node)
+			WH_TRY(barn_take(k, l, wh_lx_ptr(x, node)));
+	return NULL;
+}
+
+struct wh_err *wh_slub_sheaves_take(struct wh_kslab *k)
+{
+	struct wh_lx *x = k->x;
+	struct sheaf_layout l;
+	struct wh_err *e =
+		wh_layout_resolve(x->names->types, want, sizeof(want) / sizeof(want[0]), &l);
+	uint64_t nodes = 1, sym;
+	uint32_t n;
+
+	if (e) { /* a kernel without sheaves */
+		wh_err_destroy(e);
+		return NULL;
+	}
+	if (wh_lx_symbol(x, "nr_node_ids", &sym) && wh_read_u32(x->r, sym, &n) && n && n <= 1024)
+		nodes = n;
+	for (size_t i = 0; i < k->caches.n; i++)
+		if (k->caches.v[i].valid)
+			WH_TRY(cache_take(k, &l, k->caches.v[i].addr, nodes));
+	return NULL;
+}
