@@ -15,6 +15,7 @@
 #include "analyzer/base/limits.h"
 #include "dwarf/kallsyms.h"
 
+#define SAMPLE	    64		 /* addresses looked at to tell what a table is */
 #define TOKEN_MAX   128		 /* [bytes] of the last token, generous */
 #define WALK_BUDGET (256u << 20) /* names walked in all */
 #define NAMES_REACH (64u << 20)	 /* [bytes] that names and what follows can take */
@@ -166,33 +167,69 @@ static uint64_t img_word(const struct image *m, size_t off)
 	return wh_get_word(m->abi, m->p + off);
 }
 
-/* Address tables around what was found; leaves them unknown when neither order fits. */
+/* Whether a sample of the 32-bit table at @at gives addresses of the image, in one of its encodings. */
+static bool offsets_fit(const struct image *m, size_t at, size_t n, bool have_base, uint64_t base)
+{
+	size_t good[3] = {0}, asked = 0, step = n / SAMPLE + 1;
+
+	if (at > m->len || 4 * n > m->len - at)
+		return false;
+	for (size_t i = 0; i < n; i += step, asked++) {
+		int64_t v = (int32_t)img_u32(m, at + 4 * i);
+
+		good[0] += have_base && is_kernel_addr(m, base + (uint32_t)v);
+		/* Per-CPU symbols are small and positive here; those of the image are negative. */
+		good[1] += have_base && v < 0 && is_kernel_addr(m, base - 1 - (uint64_t)v);
+		good[2] += !have_base && is_kernel_addr(m, m->va + at + 4 * i + (uint64_t)v);
+	}
+	for (int k = 0; k < 3; k++)
+		if (good[k] * 2 > asked)
+			return true;
+	return false;
+}
+
+static bool addresses_fit(const struct image *m, size_t at, size_t n)
+{
+	size_t good = 0, asked = 0, step = n / SAMPLE + 1;
+
+	for (size_t i = 0; i < n; i += step, asked++)
+		good += is_kernel_addr(m, img_word(m, at + i * m->abi.word));
+	return good * 2 > asked;
+}
+
+static bool try_offsets(const struct image *m, size_t at, size_t base_at, size_t n,
+			struct wh_kallsyms_place *pl)
+{
+	bool have_base = base_at + m->abi.word <= m->len;
+	uint64_t base = have_base ? img_word(m, base_at) : 0;
+
+	have_base = have_base && is_kernel_addr(m, base);
+	if (!offsets_fit(m, at, n, have_base, base)) {
+		have_base = false;
+		if (!offsets_fit(m, at, n, false, 0))
+			return false;
+	}
+	pl->offsets = at;
+	pl->have_relative_base = have_base;
+	pl->relative_base = have_base ? base : 0;
+	return true;
+}
+
+/* Address tables around what was found, in either order; left unknown when nothing there fits. */
 static void find_addresses(const struct image *m, size_t num, size_t index,
 			   struct wh_kallsyms_place *pl)
 {
-	size_t align = m->abi.word, n = pl->num_syms;
+	size_t align = m->abi.word, n = pl->num_syms, table = n * align;
 	size_t offs = (4 * n + align - 1) & ~(align - 1), after = index + 2 * WH_KALLSYMS_TOKENS;
 
-	if (num >= align && is_kernel_addr(m, img_word(m, num - align)) && num - align >= offs) {
-		/* Before 6.4: a base, or the last of a table of addresses. */
-		if (n > 1 && num >= 2 * align && num >= n * align &&
-		    is_kernel_addr(m, img_word(m, num - 2 * align)) &&
-		    is_kernel_addr(m, img_word(m, num - n / 2 * align))) {
-			pl->addresses = num - n * align;
-			return;
-		}
-		pl->have_relative_base = true;
-		pl->relative_base = img_word(m, num - align);
-		pl->offsets = num - align - offs;
+	if (num >= align + offs && try_offsets(m, num - align - offs, num - align, n, pl))
 		return;
-	}
-	if (after + offs > m->len)
+	if (try_offsets(m, after, after + offs, n, pl))
 		return;
-	pl->offsets = after;
-	if (after + offs + align <= m->len && is_kernel_addr(m, img_word(m, after + offs))) {
-		pl->have_relative_base = true;
-		pl->relative_base = img_word(m, after + offs);
-	}
+	if (num >= table && addresses_fit(m, num - table, n))
+		pl->addresses = num - table;
+	else if (after + table <= m->len && addresses_fit(m, after, n))
+		pl->addresses = after;
 }
 
 struct wh_err *wh_kallsyms_search(struct wh_abi abi, const uint8_t *image, size_t len, uint64_t va,

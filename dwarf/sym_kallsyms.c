@@ -174,7 +174,8 @@ static bool addr_decode(const struct wh_kallsyms_raw *raw, enum wh_kallsyms_enco
 	}
 	if (!raw->offsets || off + 4 > raw->offsets_len)
 		return false;
-	if (e != WH_KALLSYMS_PLACE_RELATIVE && !raw->have_relative_base)
+	/* A kernel has a relative base, or places offsets by themselves; never both. */
+	if ((e == WH_KALLSYMS_PLACE_RELATIVE) == raw->have_relative_base)
 		return false;
 	rel = (int32_t)wh_get_u32(raw->abi, raw->offsets + off);
 	switch (e) {
@@ -205,18 +206,18 @@ static uint32_t find_stext(const struct decoder *d, bool uleb, uint32_t n)
 	return UINT32_MAX;
 }
 
-/* Symbols that stay inside the image, of a sample spread over the table. */
+/* Of a sample spread over the table, the symbols that lie in the image and ascend, as the table does. */
 static uint32_t count_plausible(const struct wh_kallsyms_raw *raw, enum wh_kallsyms_encoding e,
 				uint32_t n)
 {
 	uint32_t step = n / 1024 + 1, good = 0;
-	uint64_t a = 0;
+	uint64_t a = 0, last = 0;
 
-	for (uint32_t i = 0; i < n; i += step) {
+	for (uint32_t i = 0; i < n; i += step, last = a) {
 		if (!addr_decode(raw, e, i, &a))
 			return 0;
-		good += raw->image_hi ? a >= raw->image_lo && a < raw->image_hi
-				      : a >> (8 * raw->abi.word - 1) == 1;
+		good += a >= last && (raw->image_hi ? a >= raw->image_lo && a < raw->image_hi
+						    : a >> (8 * raw->abi.word - 1) == 1);
 	}
 	return good;
 }
