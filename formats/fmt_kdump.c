@@ -609,6 +609,36 @@ static void describe(struct wh_dump *d, struct kdump *k, const struct header *h)
 			    "makedumpfile -e left unused struct pages out of this dump");
 }
 
+/* QEMU writes the machine "Unknown" for arm64: then what only one machine's notes have tells. */
+static void guess_arch(struct wh_dump *d)
+{
+	static const struct {
+		const char *key, *arch;
+	} keys[] = {{"NUMBER(kimage_voffset)", "aarch64"},
+		    {"NUMBER(phys_base)", "x86_64"},
+		    {"SYMBOL(init_top_pgt)", "x86_64"},
+		    {"SYMBOL(init_level4_pgt)", "x86_64"}};
+	static const struct {
+		size_t len; /* of NT_PRSTATUS */
+		const char *arch;
+	} sizes[] = {{392, "aarch64"}, {336, "x86_64"}};
+	const struct wh_note *n = wh_dump_find_note(d, "CORE", WH_NT_PRSTATUS, NULL);
+	const char *name = NULL;
+
+	if (d->abi.word != 8 || d->abi.big_endian)
+		return;
+	for (size_t i = 0; n && !name && i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		if (n->desc_len == sizes[i].len)
+			name = sizes[i].arch;
+	for (size_t i = 0; d->vmcoreinfo && !name && i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (wh_vmcoreinfo_find(d->vmcoreinfo, keys[i].key))
+			name = keys[i].arch;
+	if (!name)
+		return;
+	d->arch = wh_arch_find_name(name);
+	memcpy(d->utsname[4], name, strlen(name) + 1);
+}
+
 static struct wh_err *probe_parts(struct wh_dump *d, struct kdump *k, struct header *first)
 {
 	WH_TRY(read_header(d->streams[0], first));
@@ -637,6 +667,8 @@ static struct wh_err *probe_parts(struct wh_dump *d, struct kdump *k, struct hea
 	}
 	WH_TRY(order_parts(d, k));
 	WH_TRY(read_blobs(d, k, d->streams[0], first));
+	if (!d->arch)
+		guess_arch(d);
 	return count_pages(d, k);
 }
 

@@ -357,34 +357,62 @@ static struct wh_err *open_tables(struct wh_kspace *k, struct wh_reader *r)
 				    "note: cannot find the kernel's page tables");
 }
 
-/* An ELF vmcore without a VMCOREINFO note was opened with 4 KiB frames: look at it anew, in frames of
- * the kernel's pages. */
-static struct wh_err *fit_page_size(struct wh_kspace *k, struct wh_reader **r)
+/*
+ * The dump's frames need not be the kernel's pages: QEMU dumps arm64 in blocks of 64 KiB whatever the
+ * kernel uses, and an ELF vmcore without a VMCOREINFO note was opened with frames of 4 KiB.  Then k->dump
+ * is a view that counts in the kernel's pages; reading by address does not care.
+ */
+static enum wh_mem_state view_page_state(const struct wh_dump *v, struct wh_scratch *sc,
+					 uint64_t pfn, uint64_t *ret_run)
 {
-	struct wh_kspace_priv *p = k->priv;
-	const uint64_t old = k->dump->page_size, ps = 1ull << k->page_shift;
-	struct wh_dump *v = &p->view;
+	const struct wh_dump *d = v->priv;
+	uint64_t per = d->page_size / v->page_size; /* pages in a block */
+	enum wh_mem_state s = d->ops->page_state(d, sc, pfn / per, ret_run);
 
-	if (old == ps || !k->dump->ops->borrow)
-		return NULL;
-	*v = *k->dump;
-	v->page_size = (uint32_t)ps;
-	v->max_pfn = (v->max_pfn * old + ps - 1) / ps;
+	*ret_run = *ret_run > UINT64_MAX / per ? UINT64_MAX - pfn : *ret_run * per - pfn % per;
+	return s;
+}
+
+static void count_states(struct wh_dump *v, struct wh_scratch *sc)
+{
 	memset(v->pages, 0, sizeof(v->pages));
 	for (uint64_t pfn = 0, run; pfn < v->max_pfn; pfn += run) {
-		enum wh_mem_state s = v->ops->page_state(v, NULL, pfn, &run);
+		enum wh_mem_state s = v->ops->page_state(v, sc, pfn, &run);
 
 		if (run > v->max_pfn - pfn)
 			run = v->max_pfn - pfn;
 		v->pages[s] += run;
 	}
-	wh_reader_destroy(*r);
-	*r = NULL;
-	wh_mem_destroy(k->mem);
-	k->mem = NULL;
+}
+
+static struct wh_err *fit_page_size(struct wh_kspace *k)
+{
+	struct wh_kspace_priv *p = k->priv;
+	const uint64_t old = k->dump->page_size, ps = 1ull << k->page_shift;
+	struct wh_dump *v = &p->view;
+	struct wh_scratch *sc = NULL;
+
+	if (old == ps)
+		return NULL;
+	if (old < ps && !k->dump->ops->borrow)
+		return wh_err_bad(wh_stream_path(k->dump->streams[0]), UINT64_MAX,
+				  "the dump has blocks of %llu bytes, its kernel pages of %llu",
+				  (unsigned long long)old, (unsigned long long)ps);
+	*v = *k->dump;
+	v->page_size = (uint32_t)ps;
+	v->max_pfn = (v->max_pfn * old + ps - 1) / ps;
+	if (!v->ops->borrow) {
+		p->view_ops = *v->ops;
+		p->view_ops.page_state = view_page_state;
+		p->view_ops.get_page = NULL;
+		v->ops = &p->view_ops;
+		v->priv = (void *)(uintptr_t)k->dump;
+	}
+	WH_TRY(wh_scratch_create(&sc));
+	count_states(v, sc);
+	wh_scratch_destroy(sc);
 	k->dump = v;
-	WH_TRY(wh_mem_create(v, &k->mem));
-	return wh_reader_create(k->mem, r);
+	return NULL;
 }
 
 struct wh_err *wh_kspace_open(const struct wh_dump *d, struct wh_kspace **ret)
@@ -419,7 +447,7 @@ struct wh_err *wh_kspace_open(const struct wh_dump *d, struct wh_kspace **ret)
 	if (!e)
 		e = open_tables(k, r);
 	if (!e)
-		e = fit_page_size(k, &r);
+		e = fit_page_size(k);
 	if (!e) {
 		wh_mem_set_translator(k->mem, kspace_translate, k);
 		find_vmemmap(k, r);

@@ -10,7 +10,10 @@
 #include "formats/mem.h"
 
 struct wh_kspace {
-	/** Borrowed; a view of it when the dump itself did not know the kernel's page size (ELF). */
+	/**
+	 * Borrowed; or, when its frames are not the kernel's pages (QEMU and arm64, ELF without
+	 * VMCOREINFO), a view that counts in those: ask it for states, read through `mem`.
+	 */
 	const struct wh_dump *dump;
 	struct wh_mem *mem; /**< owned; its translator is ours */
 	/** Text used for everything; owned by us or by the dump; NULL when there is none at all. */

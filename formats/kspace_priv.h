@@ -12,6 +12,7 @@ struct wh_kspace_priv {
 	struct wh_pgtable pt;
 	bool pt_ok;		     /**< the tables translate themselves */
 	struct wh_vmcoreinfo *found; /**< owned VMCOREINFO from the memory scan, or NULL */
+	struct wh_dump_ops view_ops; /**< of the view */
 	struct wh_dump view;	     /**< the dump in the kernel's page size, when that differs */
 	uint64_t image_hint;	     /**< VIRT in the image, 0 unknown */
 };

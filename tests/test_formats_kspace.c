@@ -188,6 +188,38 @@ START_TEST(vmcoreinfo_found_in_memory)
 }
 END_TEST
 
+/* QEMU's kdump of arm64: the machine "Unknown", blocks of 64 KiB whatever the kernel's pages are. */
+START_TEST(blocks_larger_than_pages)
+{
+	struct gen_kernel g = arm64[3 * _i]; /* 4 and 16 KiB pages */
+	struct gen_bytes b = {0}, notes = {0};
+	struct gen_memory m = {.page_size = 65536};
+	struct gen_kdump o = {
+		.abi = {false, 8}, .machine = "Unknown", .version = 6, .codec = GEN_LZO};
+	uint8_t status[392] = {0};
+
+	g.ram_base = 0x4000000;
+	g.page_offset = _i ? 0xffff800000000000 - 0x4000000 : 0xffff000000000000 - 0x4000000;
+	gen_kernel_make(&g);
+	m.n = (g.ram_base + g.ram_size) / m.page_size;
+	m.bytes = calloc(m.n, m.page_size);
+	m.state = calloc(m.n, 1);
+	ck_assert(m.bytes && m.state);
+	memcpy(m.bytes + g.ram_base, g.ram, g.ram_size);
+	memset(m.state + g.ram_base / m.page_size, GEN_PRESENT, g.ram_size / m.page_size);
+	gen_note(&notes, o.abi, "CORE", 1, status, sizeof(status));
+	o.notes = &notes;
+	o.vmcoreinfo = g.info;
+	gen_kdump(&m, &o, &b);
+	expect_space(&g, &b, "header", "swapper_pg_dir");
+	free(m.bytes);
+	free(m.state);
+	gen_fini(&b);
+	gen_fini(&notes);
+	gen_kernel_fini(&g);
+}
+END_TEST
+
 /* CR3 with PCID bits; under PTI of the user's half. */
 START_TEST(qemu_note_only)
 {
@@ -392,6 +424,7 @@ static void add(TCase *t)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, with_vmcoreinfo, 0, all);
 	tcase_add_loop_test(t, vmcoreinfo_found_in_memory, 0, all);
+	tcase_add_loop_test(t, blocks_larger_than_pages, 0, 2);
 	tcase_add_loop_test(t, qemu_note_only, 0, (int)N(x86));
 	tcase_add_loop_test(t, phys_base_not_trusted, 0, 6);
 	tcase_add_loop_test(t, garbage_tables, 0, 3 * all);
