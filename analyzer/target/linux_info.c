@@ -98,33 +98,34 @@ static struct wh_err *kernel_facts(struct facts *f)
 	return text(f, "kernel", "allocator", x->slab->ops->name);
 }
 
+static struct wh_err *page_fact(struct facts *f, const char *name, const char *suffix, uint64_t n)
+{
+	char key[64];
+	char *s;
+
+	snprintf(key, sizeof(key), "%s%s", name, suffix);
+	s = wh_arena_strdup(f->a, key);
+	if (!s)
+		return &wh_err_nomem;
+	for (char *c = s; *c; c++)
+		if (*c == ' ' || *c == '-' || *c == '\'')
+			*c = '_';
+	return number(f, "coverage", s, n, "pages");
+}
+
 static struct wh_err *coverage_facts(struct facts *f)
 {
 	struct wh_lx *x = f->x;
 
 	wh_lx_pages_count(x);
 	for (int c = WH_LXP_UNKNOWN; c < WH_LXP_COUNT; c++) {
-		struct wh_strbuf sb = WH_STRBUF_INIT;
-		struct wh_err *e;
-		char *key;
+		const char *name = wh_lx_page_name((enum wh_lx_page)c);
 
 		if (!x->pages.n[c])
 			continue;
-		key = wh_arena_strdup(f->a, wh_lx_page_name((enum wh_lx_page)c));
-		if (!key)
-			return &wh_err_nomem;
-		for (char *s = key; *s; s++)
-			if (*s == ' ' || *s == '-' || *s == '\'')
-				*s = '_';
+		WH_TRY(page_fact(f, name, "", x->pages.n[c]));
 		if (x->pages.absent[c])
-			wh_strbuf_printf(&sb, "pages, %llu of them not in the dump",
-					 (unsigned long long)x->pages.absent[c]);
-		else
-			wh_strbuf_puts(&sb, "pages");
-		e = number(f, "coverage", key, x->pages.n[c],
-			   wh_arena_strdup(f->a, wh_strbuf_str(&sb)));
-		wh_strbuf_fini(&sb);
-		WH_TRY(e);
+			WH_TRY(page_fact(f, name, "_not_in_dump", x->pages.absent[c]));
 	}
 	return NULL;
 }

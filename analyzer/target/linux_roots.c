@@ -239,6 +239,67 @@ static struct wh_err *page_nodes(struct wh_lx *x)
 	return e;
 }
 
+/*
+ * makedumpfile -E leaves out pages of zeros just as it leaves out user pages.  What is planned here is
+ * memory of the kernel, which it never takes for a user's: if it is absent, it was zero, and holds nothing.
+ */
+static struct wh_err *drop_zero(struct page_walk *w, struct wh_plan_range **v, size_t *n,
+				size_t *cap)
+{
+	const struct wh_dump *d = w->x->ks->dump;
+	uint32_t shift = w->x->ks->page_shift;
+	WH_VEC(struct wh_plan_range) out = {0};
+	struct wh_err *e = NULL;
+
+	for (size_t i = 0; i < *n && !e; i++) {
+		struct wh_plan_range r = (*v)[i];
+		uint64_t run, len;
+
+		for (uint64_t off = 0; off < r.len && !e && r.space == WH_PHYS; off += len) {
+			struct wh_plan_range piece = r;
+			enum wh_mem_state st =
+				d->ops->page_state(d, w->sc, (r.addr + off) >> shift, &run);
+
+			len = ((((r.addr + off) >> shift) + run) << shift) - (r.addr + off);
+			if (len > r.len - off)
+				len = r.len - off;
+			piece.addr += off;
+			piece.label += off;
+			piece.len = len;
+			if (st != WH_MEM_EXCLUDED)
+				e = WH_VEC_PUSH(&out, piece);
+		}
+		if (!e && r.space != WH_PHYS)
+			e = WH_VEC_PUSH(&out, r);
+	}
+	if (e) {
+		WH_VEC_FINI(&out);
+		return e;
+	}
+	free(*v);
+	*v = out.v;
+	*n = out.n;
+	*cap = out.cap;
+	return NULL;
+}
+
+static struct wh_err *drop_zero_pages(struct wh_lx *x)
+{
+	const struct wh_dump *d = x->ks->dump;
+	struct wh_plan *p = &x->t->plan;
+	struct page_walk w = {.x = x};
+	struct wh_err *e;
+
+	if (strcmp(d->ops->name, "elf") != 0 || !d->pages[WH_MEM_EXCLUDED])
+		return NULL;
+	WH_TRY(wh_scratch_create(&w.sc));
+	e = drop_zero(&w, &p->roots.v, &p->roots.n, &p->roots.cap);
+	if (!e)
+		e = drop_zero(&w, &p->nodes.v, &p->nodes.n, &p->nodes.cap);
+	wh_scratch_destroy(w.sc);
+	return e;
+}
+
 /* Every struct page names its frame. */
 static struct wh_err *page_alias(struct wh_lx *x)
 {
@@ -256,5 +317,6 @@ struct wh_err *wh_lx_roots_build(struct wh_lx *x)
 	WH_TRY(image_roots(x));
 	WH_TRY(module_roots(x));
 	WH_TRY(page_nodes(x));
+	WH_TRY(drop_zero_pages(x));
 	return page_alias(x);
 }
