@@ -45,7 +45,7 @@ static const char *by_symbol(const struct wh_process *p, const struct other *o)
 {
 	struct wh_sym sym;
 
-	for (size_t i = 0; p->names && i < 3 && o->symbols[i]; i++)
+	for (size_t i = 0; i < 3 && o->symbols[i]; i++)
 		if (wh_symtab_find_name(p->names->syms, NULL, o->symbols[i], 0, &sym))
 			return o->symbols[i];
 	return NULL;

@@ -207,7 +207,7 @@ static bool symbol(void *arg, const char *name, uint64_t *ret)
 		*ret = u->anchor;
 		return true;
 	}
-	if (!u->p->names || !wh_symtab_find_name(u->p->names->syms, NULL, name, 0, &s))
+	if (!wh_symtab_find_name(u->p->names->syms, NULL, name, 0, &s))
 		return false;
 	*ret = s.addr;
 	return true;
@@ -271,7 +271,7 @@ struct wh_err *wh_umem_find(struct wh_umem *u)
 				.symbol_arg = u,
 				.abi = u->p->abi,
 				.page_size = 4096};
-	if (u->p->names && fits(u, u->p->names->types, anchor)) {
+	if (fits(u, u->p->names->types, anchor)) {
 		u->k.types = u->p->names->types;
 		u->layout = "DWARF";
 		return NULL;

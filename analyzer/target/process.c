@@ -4,18 +4,14 @@
  *
  *	PT_LOAD     [7f01..000 7f01..000) rw-  ─┐
  *	NT_FILE     which file lies there       ├─►  map: file, offset, module, bss, guard below
- *	ELF header  in the first page of a map ─┘
+ *	wh_unames   which module, bss          ─┘
  *
  * Invariants after wh_process_open: maps are sorted, disjoint and not empty; a module's maps carry its
- * index; claims are added by the heap models and sorted once.
- *
- * Modules are found by their ELF headers in memory (the kernel dumps the first page of each under
- * coredump_filter bit 4), so that neither NT_FILE nor the link map has to be there or be right.
+ * index (the same as in wh_unames); claims are added by the heap models and sorted once.
  */
 #include "analyzer/target/process.h"
 
 #include <elf.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,7 +90,8 @@ static void note_guards(struct wh_process *p)
 	}
 }
 
-static struct wh_map_area *find_map(const struct wh_process *p, uint64_t addr)
+/* The first map that ends after @addr; one past the last when there is none. */
+static struct wh_map_area *find_map_from(const struct wh_process *p, uint64_t addr)
 {
 	size_t lo = 0, hi = p->maps.n;
 
@@ -106,7 +103,14 @@ static struct wh_map_area *find_map(const struct wh_process *p, uint64_t addr)
 		else
 			hi = mid;
 	}
-	return lo < p->maps.n && p->maps.v[lo].start <= addr ? &p->maps.v[lo] : NULL;
+	return p->maps.v + lo;
+}
+
+static struct wh_map_area *find_map(const struct wh_process *p, uint64_t addr)
+{
+	struct wh_map_area *m = find_map_from(p, addr);
+
+	return m < p->maps.v + p->maps.n && m->start <= addr ? m : NULL;
 }
 
 const struct wh_map_area *wh_process_find_map(const struct wh_process *p, uint64_t addr)
@@ -164,86 +168,24 @@ static struct wh_err *read_file_note(struct wh_process *p, const struct wh_note 
 
 /* ---- modules ---- */
 
-/* The extent [lo, hi) of an ELF image whose header is at @base; false when it is none. */
-static bool image_extent(struct wh_process *p, uint64_t base, uint64_t *ret_lo, uint64_t *ret_hi)
+static void mark_range(struct wh_process *p, const struct wh_umodule_range *r, uint32_t module)
 {
-	bool is64 = p->abi.word == 8;
-	uint8_t eh[64], ph[56];
-	uint64_t phoff, lo = UINT64_MAX, hi = 0;
-	uint16_t phnum, phentsize, type;
-
-	if (wh_read_some(p->r, WH_VIRT, base, eh, is64 ? 64 : 52, NULL) < (is64 ? 64u : 52u) ||
-	    memcmp(eh, ELFMAG, SELFMAG) != 0)
-		return false;
-	type = wh_get_u16(p->abi, eh + 16);
-	phoff = wh_get_word(p->abi, eh + (is64 ? 32 : 28));
-	phentsize = wh_get_u16(p->abi, eh + (is64 ? 54 : 42));
-	phnum = wh_get_u16(p->abi, eh + (is64 ? 56 : 44));
-	if ((type != ET_EXEC && type != ET_DYN) || phentsize != (is64 ? 56 : 32) || phoff > PAGE ||
-	    phnum > 128)
-		return false;
-	for (unsigned int i = 0; i < phnum; i++) {
-		uint64_t va, memsz;
-
-		if (wh_read_some(p->r, WH_VIRT, base + phoff + i * phentsize, ph, phentsize, NULL) <
-		    phentsize)
-			break;
-		if (wh_get_u32(p->abi, ph) != PT_LOAD)
-			continue;
-		va = wh_get_word(p->abi, ph + (is64 ? 16 : 8));
-		memsz = wh_get_word(p->abi, ph + (is64 ? 40 : 20));
-		if (va < lo)
-			lo = va & ~(uint64_t)(PAGE - 1);
-		if (va + memsz > hi)
-			hi = va + memsz;
+	for (struct wh_map_area *m = find_map_from(p, r->start);
+	     m < p->maps.v + p->maps.n && m->start < r->end; m++) {
+		m->module = module;
+		m->flags |= WH_MAP_ELF | (r->bss ? WH_MAP_BSS : 0u);
 	}
-	if (lo >= hi || hi - lo > (1ull << 40))
-		return false;
-	*ret_lo = base;
-	*ret_hi = (base + (hi - lo) + PAGE - 1) & ~(uint64_t)(PAGE - 1);
-	return true;
 }
 
-static const char *last_component(const char *path)
+static struct wh_err *take_modules(struct wh_process *p)
 {
-	const char *slash = strrchr(path, '/');
+	for (size_t i = 0; i < p->names->n_modules; i++) {
+		const struct wh_umodule *u = &p->names->modules[i];
+		struct wh_process_module m = {u->path, u->name, u->base, u->end, 0};
 
-	return slash ? slash + 1 : path;
-}
-
-static const char *module_path(struct wh_process *p, const struct wh_map_area *m)
-{
-	char text[40];
-
-	if (m->file)
-		return m->file;
-	snprintf(text, sizeof(text), "[module 0x%llx]", (unsigned long long)m->start);
-	return wh_arena_strdup(&p->strings, text);
-}
-
-static struct wh_err *find_modules(struct wh_process *p)
-{
-	for (size_t i = 0; i < p->maps.n; i++) {
-		struct wh_map_area *m = &p->maps.v[i];
-		struct wh_process_module mod = {0};
-
-		if (m->module != NO_MODULE || (m->file && m->file_off) ||
-		    p->modules.n >= WH_LIMIT_MODULES ||
-		    !image_extent(p, m->start, &mod.start, &mod.end))
-			continue;
-		mod.path = module_path(p, m);
-		if (!mod.path)
-			return &wh_err_nomem;
-		mod.name = last_component(mod.path);
-		for (struct wh_map_area *x = m; x < p->maps.v + p->maps.n && x->start < mod.end;
-		     x++) {
-			/* a file of another name inside the extent is not ours */
-			if (x->file && m->file && strcmp(x->file, m->file) != 0)
-				break;
-			x->module = (uint32_t)p->modules.n;
-			x->flags |= WH_MAP_ELF | (x->file || !m->file ? 0 : WH_MAP_BSS);
-		}
-		WH_TRY(WH_VEC_PUSH(&p->modules, mod));
+		for (size_t k = 0; k < u->n_ranges; k++)
+			mark_range(p, &u->ranges[k], (uint32_t)i);
+		WH_TRY(WH_VEC_PUSH(&p->modules, m));
 	}
 	return NULL;
 }
@@ -347,7 +289,8 @@ static const char *command_of(struct wh_process *p)
 				strnlen((const char *)n->desc + n->desc_len - tail, 16));
 }
 
-struct wh_err *wh_process_open(struct wh_target *t, struct wh_reader *r, struct wh_process **ret)
+struct wh_err *wh_process_open(struct wh_target *t, struct wh_reader *r, const struct wh_unames *names,
+			       struct wh_process **ret)
 {
 	struct wh_process *p = wh_calloc(1, sizeof(*p));
 	const struct wh_note *files;
@@ -358,6 +301,7 @@ struct wh_err *wh_process_open(struct wh_target *t, struct wh_reader *r, struct 
 	p->t = t;
 	p->ctx = t->ctx;
 	p->r = r;
+	p->names = names;
 	p->arch = t->dump->arch;
 	p->abi = t->dump->abi;
 	e = add_segments(p);
@@ -367,7 +311,7 @@ struct wh_err *wh_process_open(struct wh_target *t, struct wh_reader *r, struct 
 	if (!e && files)
 		e = read_file_note(p, files);
 	if (!e)
-		e = find_modules(p);
+		e = take_modules(p);
 	p->command = command_of(p);
 	if (!e && !p->command)
 		e = &wh_err_nomem;

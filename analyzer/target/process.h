@@ -76,7 +76,7 @@ struct wh_process {
 	WH_VEC(struct wh_claim) claims;
 	WH_VEC(uint64_t)
 	dead_tcbs; /**< thread descriptors of exited threads whose stack is cached */
-	const struct wh_unames *names; /**< symbols of the modules, NULL unknown; borrowed */
+	const struct wh_unames *names; /**< modules and their symbols; borrowed */
 	const char *command;	       /**< from NT_PRPSINFO, "" unknown */
 	uint64_t pid;
 	int signal;	    /**< that killed it, 0 none */
@@ -86,8 +86,9 @@ struct wh_process {
 	uint64_t cut_bytes; /**< [bytes] that were cut off */
 };
 
-/** @r is borrowed until close. */
+/** @r and @names are borrowed until close. */
 struct wh_err *wh_process_open(struct wh_target *t, struct wh_reader *r,
+			       const struct wh_unames *names,
 			       struct wh_process **ret) WH_MUST_CHECK;
 void wh_process_close(struct wh_process *p);
 /** The map that holds @addr; NULL when none does; borrowed. */

@@ -32,6 +32,7 @@ static void user_close(struct wh_target *t)
 	wh_heaps_close(&u->heaps);
 	wh_process_close(u->p);
 	wh_reader_destroy(u->r);
+	wh_unames_close(u->names);
 	wh_mem_destroy(u->mem);
 	free(u);
 	t->priv = NULL;
@@ -41,10 +42,22 @@ static struct wh_err *open_user(struct wh_user *u)
 {
 	struct wh_target *t = u->t;
 
+	struct wh_unames_opts names = {
+		.symbol_files = t->opts->symbol_files,
+		.n_symbol_files = t->opts->n_symbol_files,
+		.locate = {.sysroot = t->opts->sysroot,
+			   .debug_dirs = t->opts->debug_dirs,
+			   .n_debug_dirs = t->opts->n_debug_dirs,
+			   .debuginfod = t->opts->debuginfod},
+	};
+
+	if (t->dump->n_streams)
+		names.locate.dump_path = wh_stream_path(t->dump->streams[0]);
 	WH_TRY(wh_mem_create(t->dump, &u->mem));
 	t->mem = u->mem;
+	WH_TRY(wh_unames_open(u->mem, &names, &u->names));
 	WH_TRY(wh_reader_create(u->mem, &u->r));
-	WH_TRY(wh_process_open(t, u->r, &u->p));
+	WH_TRY(wh_process_open(t, u->r, u->names, &u->p));
 	t->mark_opts.start_pointers = true;
 	t->mark_opts.interior_ok = wh_interior_check;
 	t->mark_opts.interior_arg = u->p;

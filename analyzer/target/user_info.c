@@ -98,6 +98,17 @@ struct wh_err *wh_user_info(struct wh_user *u, struct wh_arena *a, wh_fact_vec *
 
 /* ---- names of addresses ---- */
 
+/* The source line of the code itself; inlined callers are for unwound stacks only. */
+static void add_line(struct wh_user *u, uint64_t addr, struct wh_frame *ret)
+{
+	struct wh_line line;
+
+	if (wh_unames_lines(u->names, addr, &line, 1)) {
+		ret->file = line.file;
+		ret->line = line.line;
+	}
+}
+
 bool wh_user_symbolize(struct wh_user *u, uint64_t addr, struct wh_frame *ret)
 {
 	const struct wh_map_area *m = wh_process_find_map(u->p, addr);
@@ -108,8 +119,10 @@ bool wh_user_symbolize(struct wh_user *u, uint64_t addr, struct wh_frame *ret)
 	if (!m || m->module == UINT32_MAX)
 		return false;
 	ret->module = u->p->modules.v[m->module].name;
-	if (u->names && wh_symtab_find_addr(u->names->syms, addr, &s, &ret->offset)) {
+	if (wh_symtab_find_addr(u->names->syms, addr, &s, &ret->offset)) {
 		ret->symbol = s.name;
+		if (m->flags & WH_MAP_X)
+			add_line(u, addr, ret);
 		return true;
 	}
 	ret->offset = addr - u->p->modules.v[m->module].start;
