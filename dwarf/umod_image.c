@@ -16,6 +16,8 @@
 
 #define SEGMENT_MAX (512ull << 20) /* [bytes] of one PT_LOAD's file part */
 #define DYNAMIC_MAX 4096
+#define HASH_MAX    (1u << 22) /* buckets of a hash table */
+#define CHAIN_MAX   (1u << 16) /* symbols of one bucket */
 
 static struct wh_err *copy_bytes(struct wh_un_priv *p, int fd, uint64_t va, uint64_t off,
 				 uint64_t size, uint64_t *ret_copied)
@@ -80,6 +82,70 @@ static bool fix_dynamic(struct wh_un_priv *p, const struct wh_umod *u, const str
 	return true;
 }
 
+/* Value of a dynamic tag in the image, link address; 0 when absent. */
+static uint64_t dynamic_value(struct wh_un_priv *p, const struct wh_umod *u, uint64_t tag)
+{
+	size_t w = p->abi.word;
+	uint8_t d[16];
+
+	for (size_t i = 0; i < u->phdrs.n; i++) {
+		const struct wh_uphdr *ph = &u->phdrs.v[i];
+
+		for (size_t k = 0; ph->type == PT_DYNAMIC && k < DYNAMIC_MAX; k++) {
+			if ((k + 1) * 2 * w > ph->filesz ||
+			    pread(u->image_fd, d, 2 * w, (off_t)(ph->off + k * 2 * w)) !=
+				    (ssize_t)(2 * w) ||
+			    wh_get_word(p->abi, d) == DT_NULL)
+				break;
+			if (wh_get_word(p->abi, d) == tag)
+				return wh_get_word(p->abi, d + w);
+		}
+	}
+	return 0;
+}
+
+/*
+ * The number of dynamic symbols follows from the hash table.  libdw walks the last chain of DT_GNU_HASH to its
+ * end; where the core has no such memory the image holds zeros, which never end: it would go on, slower and
+ * slower, to the end of the file.
+ */
+static bool gnu_hash_ends(struct wh_un_priv *p, uint64_t va)
+{
+	uint32_t n_buckets, first, bloom, last = 0, v;
+	uint64_t buckets, chain;
+
+	if (!wh_read_u32(p->r, va, &n_buckets) || !wh_read_u32(p->r, va + 4, &first) ||
+	    !wh_read_u32(p->r, va + 8, &bloom) || !n_buckets || n_buckets > HASH_MAX ||
+	    bloom > HASH_MAX)
+		return false;
+	buckets = va + 16 + (uint64_t)bloom * p->abi.word;
+	for (uint32_t i = 0; i < n_buckets; i++) {
+		if (!wh_read_u32(p->r, buckets + 4ull * i, &v))
+			return false;
+		last = v > last ? v : last;
+	}
+	if (last < first)
+		return true;
+	chain = buckets + 4ull * n_buckets + 4ull * (last - first);
+	for (uint32_t i = 0; i < CHAIN_MAX; i++, chain += 4) {
+		if (!wh_read_u32(p->r, chain, &v))
+			return false;
+		if (v & 1)
+			return true;
+	}
+	return false;
+}
+
+static bool symbols_are_whole(struct wh_un_priv *p, const struct wh_umod *u)
+{
+	uint64_t gnu = dynamic_value(p, u, DT_GNU_HASH), old = dynamic_value(p, u, DT_HASH);
+	uint32_t n;
+
+	if (old && wh_read_u32(p->r, u->m.bias + old + 4, &n) && n && n < HASH_MAX && !gnu)
+		return true;
+	return gnu && gnu_hash_ends(p, u->m.bias + gnu);
+}
+
 /* Section headers: not there; e_shoff, e_shnum, e_shstrndx. */
 static bool strike_sections(struct wh_un_priv *p, int fd)
 {
@@ -117,6 +183,8 @@ struct wh_err *wh_umod_image(struct wh_un_priv *p, struct wh_umod *u, const char
 	for (size_t i = 0; !e && i < u->phdrs.n; i++)
 		if (u->phdrs.v[i].type == PT_DYNAMIC && !vdso && !fix_dynamic(p, u, &u->phdrs.v[i]))
 			e = &wh_err_not_found;
+	if (!e && !vdso && !symbols_are_whole(p, u))
+		e = &wh_err_not_found;
 	if (e) {
 		close(u->image_fd);
 		u->image_fd = -1;

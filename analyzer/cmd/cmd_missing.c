@@ -5,7 +5,8 @@
 static const char *state_text(const struct wh_umodule *m)
 {
 	switch (m->file_state) {
-	case WH_UFILE_FOUND: return m->debug_file || m->have_types ? "found, with debug information" : "found";
+	case WH_UFILE_FOUND:
+		return m->debug_file || m->have_types ? "found, with debug information" : "found";
 	case WH_UFILE_UNVERIFIED: return "given, but not verified: no build-id";
 	case WH_UFILE_MISMATCH: return "another build is there";
 	case WH_UFILE_NONE: return "not a file";
@@ -29,8 +30,9 @@ static bool is_absent(const struct wh_umodule *m)
 static uint64_t emit_modules(struct wh_run *run, const struct wh_unames *names)
 {
 	static const struct wh_column cols[] = {
-		{"path", "file", false},      {"build_id", "build-id", false}, {"state", "state", false},
-		{"local", "used", false},     {"symbols", "symbols", false},   {"absent", NULL, false},
+		{"path", "file", false},       {"build_id", "build-id", false},
+		{"state", "state", false},     {"local", "used", false},
+		{"symbols", "symbols", false}, {"absent", NULL, false},
 		{"debug", NULL, false},
 	};
 	struct wh_strbuf sb = WH_STRBUF_INIT;
@@ -63,20 +65,23 @@ static struct wh_err *missing(struct wh_run *run)
 	WH_TRY(wh_run_target(run, false));
 	u = wh_target_get_user(run->target);
 	if (!u)
-		return wh_err_new(WH_ERR_USAGE, "missing is for process cores, and this is a dump of a kernel");
+		return wh_err_new(WH_ERR_USAGE,
+				  "missing is for process cores, and this is a dump of a kernel");
 	wh_emit_u64(run->emit, "schema", NULL, 1, WH_UNIT_NONE);
 	wh_run_emit_dump(run);
 	absent = emit_modules(run, u->names);
 	wh_emit_u64(run->emit, "absent", NULL, absent, WH_UNIT_NONE);
 	if (absent) {
 		wh_emit_line(run->emit, WH_STYLE_PLAIN, "%s", "");
-		wh_emit_line(run->emit, WH_STYLE_BOLD,
-			     "%llu of %zu files are absent: leaks are found all the same; names, lines and "
-			     "unwound stacks of these modules are weaker.",
-			     (unsigned long long)absent, u->names->n_modules);
-		wh_emit_line(run->emit, WH_STYLE_PLAIN,
-			     "Fetch them by build-id where the process ran, or with --debuginfod, and give "
-			     "--sysroot=DIR or --debug-dir=DIR.");
+		wh_emit_line(
+			run->emit, WH_STYLE_BOLD,
+			"%llu of %zu files are absent: leaks are found all the same; names, lines and "
+			"unwound stacks of these modules are weaker.",
+			(unsigned long long)absent, u->names->n_modules);
+		wh_emit_line(
+			run->emit, WH_STYLE_PLAIN,
+			"Fetch them by build-id where the process ran, or with --debuginfod, and give "
+			"--sysroot=DIR or --debug-dir=DIR.");
 	}
 	wh_run_emit_diags(run);
 	return NULL;

@@ -9,7 +9,8 @@
 #define LINES_MAX  16
 
 /* One unwound frame with the functions that were inlined into it, innermost first. */
-static size_t name_frame(struct wh_user *u, const struct wh_uframe *uf, struct wh_frame *ret, size_t cap)
+static size_t name_frame(struct wh_user *u, const struct wh_uframe *uf, struct wh_frame *ret,
+			 size_t cap)
 {
 	bool exact = uf->how == WH_UNWIND_REGS || uf->signal;
 	uint64_t at = exact ? uf->pc : uf->pc - 1; /* the call, not what follows it */
@@ -36,7 +37,8 @@ static size_t name_frame(struct wh_user *u, const struct wh_uframe *uf, struct w
 	return out;
 }
 
-static void emit_frame(struct wh_run *run, const struct wh_frame *f, const struct wh_uframe *uf, uint64_t number)
+static void emit_frame(struct wh_run *run, const struct wh_frame *f, const struct wh_uframe *uf,
+		       uint64_t number)
 {
 	struct wh_strbuf sb = WH_STRBUF_INIT;
 
@@ -53,11 +55,13 @@ static void emit_frame(struct wh_run *run, const struct wh_frame *f, const struc
 	wh_frame_text(&sb, f);
 	if (uf->how == WH_UNWIND_SCAN)
 		wh_strbuf_puts(&sb, "  (guessed from the stack)");
-	wh_emit_line(run->emit, WH_STYLE_PLAIN, "    #%-2llu %s", (unsigned long long)number, wh_strbuf_str(&sb));
+	wh_emit_line(run->emit, WH_STYLE_PLAIN, "    #%-2llu %s", (unsigned long long)number,
+		     wh_strbuf_str(&sb));
 	wh_strbuf_fini(&sb);
 }
 
-static void emit_registers(struct wh_run *run, const struct wh_process *p, const struct wh_thread *th)
+static void emit_registers(struct wh_run *run, const struct wh_process *p,
+			   const struct wh_thread *th)
 {
 	wh_emit_object(run->emit, "registers", NULL);
 	for (uint32_t i = 0; i < th->regs.n && p->arch->reg_names[i]; i++)
@@ -65,7 +69,8 @@ static void emit_registers(struct wh_run *run, const struct wh_process *p, const
 	wh_emit_end(run->emit);
 }
 
-static void emit_thread(struct wh_run *run, struct wh_user *u, struct wh_unwinder *unwinder, size_t index)
+static void emit_thread(struct wh_run *run, struct wh_user *u, struct wh_unwinder *unwinder,
+			size_t index)
 {
 	const struct wh_thread *th = &u->p->threads.v[index];
 	const struct wh_map_area *m = wh_process_find_map(u->p, th->sp);
@@ -102,7 +107,8 @@ static struct wh_err *threads(struct wh_run *run)
 	WH_TRY(wh_run_target(run, false));
 	u = wh_target_get_user(run->target);
 	if (!u)
-		return wh_err_new(WH_ERR_USAGE, "threads is for process cores, and this is a dump of a kernel");
+		return wh_err_new(WH_ERR_USAGE,
+				  "threads is for process cores, and this is a dump of a kernel");
 	WH_TRY(wh_unwinder_create(u->names, u->r, &unwinder));
 	wh_emit_u64(run->emit, "schema", NULL, 1, WH_UNIT_NONE);
 	wh_run_emit_dump(run);
@@ -123,8 +129,9 @@ const struct wh_command wh_cmd_threads = {
 		"tables where they are at hand (the core's own, or the files that --sysroot and --debug-dir "
 		"lead to), then from frame pointers; a frame that was only guessed from a word on the stack "
 		"says so.",
-	.examples = "weephole threads core\tbacktraces\n"
-		    "weephole threads --sysroot=/srv/rootfs core\twith the files of another machine\n",
+	.examples =
+		"weephole threads core\tbacktraces\n"
+		"weephole threads --sysroot=/srv/rootfs core\twith the files of another machine\n",
 	.groups = WH_OG_OUT | WH_OG_INPUT,
 	.args = WH_ARGS_DUMP,
 	.run = threads,

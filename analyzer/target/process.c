@@ -289,8 +289,8 @@ static const char *command_of(struct wh_process *p)
 				strnlen((const char *)n->desc + n->desc_len - tail, 16));
 }
 
-struct wh_err *wh_process_open(struct wh_target *t, struct wh_reader *r, const struct wh_unames *names,
-			       struct wh_process **ret)
+struct wh_err *wh_process_open(struct wh_target *t, struct wh_reader *r,
+			       const struct wh_unames *names, struct wh_process **ret)
 {
 	struct wh_process *p = wh_calloc(1, sizeof(*p));
 	const struct wh_note *files;
