@@ -414,11 +414,24 @@ static void diag_slab(struct wh_kslab *k, const struct wh_lx_slab *s, const stru
 		wh_diag_add(d, WH_DIAG_WARN, "slab-unusable", va,
 			    "page 0x%llx says slab, but its cache or its counters make no sense",
 			    (unsigned long long)va);
-	} else if (st->kind == SLAB_MISSING) {
-		wh_diag_add(d, WH_DIAG_WARN, "slab-page-missing", va,
-			    "slab 0x%llx of %s is not in the dump (%s)", (unsigned long long)va,
-			    name, wh_mem_state_name((enum wh_mem_state)st->why));
 	}
+}
+
+/* One line for all that is missing, with what to do about it. */
+static void diag_missing(struct wh_kslab *k)
+{
+	const char *why = "";
+
+	if (!k->slabs_missing)
+		return;
+	if (k->x->t->dump->pages[WH_MEM_EXCLUDED])
+		why = ": makedumpfile took them for user pages (1.7.2 does so with kernels since 6.10 at "
+		      "-d 8 and above); dump with -d 17, or with a newer makedumpfile";
+	wh_diag_add(
+		k->x->t->ctx->diags, WH_DIAG_WARN, "slabs-missing", 0,
+		"%llu slabs with about %llu objects are not in the dump%s; what they could hold "
+		"is UNKNOWN",
+		(unsigned long long)k->slabs_missing, (unsigned long long)k->objects_missing, why);
 }
 
 /* A page that says slab and cannot be one is still memory that may hold references. */
@@ -453,6 +466,7 @@ static struct wh_err *write_rows(struct wh_kslab *k, struct batch **out)
 		else
 			WH_TRY(add_slab_rows(k, s, st, bits, states));
 	}
+	diag_missing(k);
 	return NULL;
 }
 
