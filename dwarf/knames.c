@@ -69,7 +69,7 @@ static struct wh_err *bulk_unit(void *arg, unsigned int worker, size_t unit)
 			memcpy(b->buf + at, p, n);
 		else if (!b->holes)
 			break;
-		at += n;
+		at += n < end - at ? n : end - at; /* absence may reach further than was asked */
 	}
 	b->got[unit] = at - unit * CHUNK;
 	return NULL;

@@ -221,7 +221,8 @@ static struct wh_err *freeze_partition(struct wh_symtab *t)
 		else
 			out[n_out++] = t->recs.v[i];
 	}
-	memcpy(t->recs.v + n_in, out, n_out * sizeof(*out));
+	if (n_out)
+		memcpy(t->recs.v + n_in, out, n_out * sizeof(*out));
 	free(out);
 	t->n_addr = n_in;
 	return NULL;

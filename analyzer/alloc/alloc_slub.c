@@ -94,7 +94,8 @@ static bool slub_free_objects(const struct wh_kslab *k, struct wh_reader *r,
 			      const struct wh_lx_slab *s, const uint8_t *mem, uint64_t *bits)
 {
 	const struct slub *u = k->priv;
-	const struct cpu_chain *c = chain_find(u, s->pfn), *end = u->chains.v + u->chains.n;
+	const struct cpu_chain *c = chain_find(u, s->pfn);
+	const struct cpu_chain *end = c ? u->chains.v + u->chains.n : NULL;
 	uint32_t len = walk_chain(k, u->code, s, mem, s->freelist, bits);
 	bool good = len != UINT32_MAX, owned = c != NULL;
 
