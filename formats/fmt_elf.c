@@ -495,6 +495,9 @@ static struct wh_err *probe_elf(struct wh_dump *d, struct elf *f, struct wh_scra
 	d->cls = classify(d);
 	if (d->cls == WH_DUMP_PHYSICAL)
 		WH_TRY(wh_dump_vmcoreinfo_from_notes(d));
+	if (wh_dump_find_note(d, "ERASEINFO", 0, NULL))
+		wh_diag_add(d->ctx->diags, WH_DIAG_NOTE, "erased", 0,
+			    "makedumpfile erased data from this dump");
 	set_flags(d, &h);
 	WH_TRY(build_ranges(d, f));
 	if (d->cls == WH_DUMP_PHYSICAL) {

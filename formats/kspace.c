@@ -25,11 +25,17 @@
 
 static const struct wh_kspace_arch *const arches[] = {&wh_kspace_x86_64, &wh_kspace_arm64};
 
-bool wh_kspace_maps(const struct wh_pgtable *t, struct wh_reader *r, uint64_t va, uint64_t pa)
+bool wh_kspace_maps(const struct wh_pgtable *t, struct wh_reader *r, uint64_t va, uint64_t pa,
+		    bool lenient)
 {
 	uint64_t got, run;
+	uint8_t top[8];
 
-	return wh_pgtable_walk(t, r, va, &got, &run) == WH_MEM_PRESENT && got == pa;
+	switch (wh_pgtable_walk(t, r, va, &got, &run)) {
+	case WH_MEM_PRESENT: return got == pa;
+	case WH_MEM_UNMAPPED: return false;
+	default: return lenient && wh_read_some(r, WH_PHYS, t->root, top, 8, NULL) == 8;
+	}
 }
 
 static enum wh_mem_state kspace_translate(const void *arg, struct wh_reader *r, uint64_t va,
@@ -91,7 +97,7 @@ static bool try_direct(struct wh_kspace *k, struct wh_reader *r, uint64_t delta)
 
 	if (delta & (p->arch->direct_align - 1) || start < k->kernel_min || end < start)
 		return false;
-	if (p->pt_ok && !wh_kspace_maps(&p->pt, r, k->pgd_phys + delta, k->pgd_phys))
+	if (p->pt_ok && !wh_kspace_maps(&p->pt, r, k->pgd_phys + delta, k->pgd_phys, p->lenient))
 		return false;
 	k->page_offset = delta;
 	k->direct_start = start;
@@ -176,6 +182,30 @@ static struct wh_err *grow_image(void *arg, uint64_t va, uint64_t pa, uint64_t l
 	return NULL;
 }
 
+/* Without tables: from the lowest to the highest of VMCOREINFO's symbols that lie in the window.  The
+ * image reaches further on both sides, but how far nothing says. */
+static void image_from_symbols(struct wh_kspace *k, uint64_t start, uint64_t end)
+{
+	const uint64_t ps = 1ull << k->page_shift;
+	const char *s = k->vmcoreinfo ? wh_vmcoreinfo_text(k->vmcoreinfo) : "";
+	uint64_t lo = UINT64_MAX, hi = 0;
+
+	while ((s = strstr(s, "SYMBOL("))) {
+		const char *eq = strchr(s, '=');
+		uint64_t va = eq ? strtoull(eq + 1, NULL, 16) : 0;
+
+		s++;
+		if (va < start || va >= end)
+			continue;
+		lo = va < lo ? va : lo;
+		hi = va > hi ? va : hi;
+	}
+	if (lo > hi)
+		return;
+	k->image_start = lo & ~(ps - 1);
+	k->image_end = (hi | (ps - 1)) + 1;
+}
+
 static void find_image(struct wh_kspace *k, struct wh_reader *r)
 {
 	const struct wh_kspace_priv *p = k->priv;
@@ -191,10 +221,8 @@ static void find_image(struct wh_kspace *k, struct wh_reader *r)
 			return;
 		}
 	}
-	if (!p->image_hint)
-		return;
-	k->image_start = start;
-	k->image_end = end;
+	if (p->image_hint)
+		image_from_symbols(k, start, end);
 }
 
 #define SECTION_FLAGS	  0x3full /* low bits of section_mem_map: at most 6 flags (6.18) */
@@ -332,15 +360,38 @@ static struct wh_err *add_vmcoreinfo(struct wh_kspace *k, struct wh_reader *r)
 	return NULL;
 }
 
+static const char *info_source(const struct wh_dump *d)
+{
+	if (!d->vmcoreinfo)
+		return "none";
+	return !strcmp(d->ops->name, "kdump") ? "header" : "note";
+}
+
+/* A dump that lost some of its page tables: what they say as far as they go. */
+static struct wh_err *open_lenient(struct wh_kspace *k, struct wh_reader *r)
+{
+	struct wh_kspace_priv *p = k->priv;
+	const struct wh_dump *d = k->dump;
+
+	if (!d->vmcoreinfo)
+		return &wh_err_not_found;
+	k->vmcoreinfo = d->vmcoreinfo;
+	k->vmcoreinfo_source = info_source(d);
+	p->lenient = true;
+	WH_TRY(try_open(k, r));
+	wh_diag_add(d->ctx->diags, WH_DIAG_WARN, "page-tables-lost", k->pgd_phys,
+		    "some of the kernel's page tables are not in the dump: addresses that they map "
+		    "cannot be read");
+	return NULL;
+}
+
 static struct wh_err *open_tables(struct wh_kspace *k, struct wh_reader *r)
 {
 	const struct wh_dump *d = k->dump;
 	struct wh_err *e;
 
 	k->vmcoreinfo = d->vmcoreinfo;
-	k->vmcoreinfo_source = !d->vmcoreinfo			? "none"
-			       : !strcmp(d->ops->name, "kdump") ? "header"
-								: "note";
+	k->vmcoreinfo_source = info_source(d);
 	e = try_open(k, r);
 	if (!wh_err_is(e, WH_ERR_NOT_FOUND))
 		return e || k->vmcoreinfo ? e : add_vmcoreinfo(k, r);
@@ -349,10 +400,17 @@ static struct wh_err *open_tables(struct wh_kspace *k, struct wh_reader *r)
 	if (!wh_err_is(e, WH_ERR_NOT_FOUND))
 		return e;
 	wh_err_destroy(e);
+	e = open_lenient(k, r);
+	if (!wh_err_is(e, WH_ERR_NOT_FOUND))
+		return e;
+	wh_err_destroy(e);
 	return wh_err_bad(wh_stream_path(d->streams[0]), UINT64_MAX,
-			  d->vmcoreinfo
+			  d->vmcoreinfo && d->pages[WH_MEM_TRUNCATED]
+				  ? "the dump is cut, and the kernel's page tables are in the part "
+				    "that is lost"
+			  : d->vmcoreinfo
 				  ? "VMCOREINFO leads to no page tables that translate "
-				    "themselves (memory encrypted or cut?)"
+				    "themselves (is the memory encrypted?)"
 				  : "no VMCOREINFO in header, notes or memory, and no QEMU CPU "
 				    "note: cannot find the kernel's page tables");
 }

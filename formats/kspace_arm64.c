@@ -42,7 +42,7 @@ static bool try_bits(struct wh_kspace *k, struct wh_reader *r, uint64_t va, uint
 		.decode = wh_pgtable_decode_arm64,
 	};
 
-	if (!wh_kspace_maps(&t, r, va, va - voffset))
+	if (!wh_kspace_maps(&t, r, va, va - voffset, p->lenient))
 		return false;
 	p->pt = t;
 	p->pt_ok = true;

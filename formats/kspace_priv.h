@@ -12,6 +12,7 @@ struct wh_kspace_priv {
 	struct wh_pgtable pt;
 	bool pt_ok;		     /**< the tables translate themselves */
 	struct wh_vmcoreinfo *found; /**< owned VMCOREINFO from the memory scan, or NULL */
+	bool lenient; /**< last resort: tables that lost pages count if nothing contradicts */
 	struct wh_dump_ops view_ops; /**< of the view */
 	struct wh_dump view;	     /**< the dump in the kernel's page size, when that differs */
 	uint64_t image_hint;	     /**< VIRT in the image, 0 unknown */
@@ -35,8 +36,9 @@ struct wh_kspace_arch {
 
 extern const struct wh_kspace_arch wh_kspace_x86_64, wh_kspace_arm64;
 
-/** True when @t, walked, maps @va to @pa. */
-bool wh_kspace_maps(const struct wh_pgtable *t, struct wh_reader *r, uint64_t va, uint64_t pa);
+/** True when @t, walked, maps @va to @pa; with @lenient also when a table on the way is lost. */
+bool wh_kspace_maps(const struct wh_pgtable *t, struct wh_reader *r, uint64_t va, uint64_t pa,
+		    bool lenient);
 /** First frame at or after @pfn whose contents the dump has; max_pfn when there is none. */
 uint64_t wh_kspace_next_frame(const struct wh_mem *m, uint64_t pfn);
 /**

@@ -55,7 +55,7 @@ static bool try_base(struct wh_kspace *k, struct wh_reader *r, uint64_t va, uint
 	uint64_t pa = va - MAP + phys_base;
 	struct wh_pgtable t = make_tables(pa, la57, sme_mask);
 
-	if (pa & 0xfff || !wh_kspace_maps(&t, r, va, pa))
+	if (pa & 0xfff || !wh_kspace_maps(&t, r, va, pa, p->lenient))
 		return false;
 	adopt(k, &t, source);
 	k->image_to_phys = phys_base - MAP;
@@ -100,6 +100,7 @@ static bool segment_base(const struct wh_kspace *k, uint64_t *ret)
 static bool from_vmcoreinfo(struct wh_kspace *k, struct wh_reader *r)
 {
 	static const char *const names[] = {"init_top_pgt", "init_level4_pgt", "swapper_pg_dir"};
+	const struct wh_kspace_priv *p = k->priv;
 	const struct wh_vmcoreinfo *v = k->vmcoreinfo;
 	const char *source = NULL, *kaslr = wh_vmcoreinfo_find(v, "KERNELOFFSET");
 	uint64_t va, base;
@@ -119,7 +120,8 @@ static bool from_vmcoreinfo(struct wh_kspace *k, struct wh_reader *r)
 		return true;
 	if (segment_base(k, &base) && try_base(k, r, va, base, la57, (uint64_t)sme, source))
 		return true;
-	return search_base(k, r, va, la57, (uint64_t)sme, source);
+	/* A search needs proof; with lost tables the first step would do. */
+	return !p->lenient && search_base(k, r, va, la57, (uint64_t)sme, source);
 }
 
 /* QEMU's note of one processor (version 1): IDT base at 376 + 16, CR3 at 416, CR4 at 424. */
