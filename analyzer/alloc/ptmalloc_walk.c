@@ -25,6 +25,7 @@
 #define PAGE	     4096u
 #define RESYNC_CHAIN 8
 #define NONE	     UINT64_MAX
+#define ROWS_MAX     1024
 
 struct walk {
 	struct wh_ptmalloc *m;
@@ -39,6 +40,8 @@ struct walk {
 	/* the chunk whose use the next header decides */
 	uint64_t prev, prev_size;
 	uint64_t run; /* start of the run of good chunks that is not claimed yet */
+	struct wh_buf_row rows[ROWS_MAX]; /* not yet in the table */
+	size_t n_rows;
 	uint64_t gap; /* [bytes] that are unreadable like the word that just was */
 };
 
@@ -98,6 +101,14 @@ static struct wh_err *note_tcache(struct walk *k, uint64_t chunk, uint64_t size)
 	return WH_VEC_PUSH(&k->m->tcaches, wh_pt_to_user(k->m, chunk));
 }
 
+static struct wh_err *flush_rows(struct walk *k)
+{
+	size_t n = k->n_rows;
+
+	k->n_rows = 0;
+	return wh_buftab_add_many(k->m->p->t->buftab, k->rows, n);
+}
+
 static inline struct wh_err *settle_prev(struct walk *k, bool in_use)
 {
 	struct wh_ptmalloc *m = k->m;
@@ -112,8 +123,9 @@ static inline struct wh_err *settle_prev(struct walk *k, bool in_use)
 	k->sum->used_bytes += size;
 	if (wh_pt_is_tcache_size(m, size))
 		WH_TRY(note_tcache(k, k->prev, size));
-	return wh_buftab_add(m->p->t->buftab, wh_pt_class(m, size), wh_pt_to_user(m, k->prev),
-			     size - m->w, WH_BUF_ALLOCATED);
+	k->rows[k->n_rows++] = (struct wh_buf_row){wh_pt_to_user(m, k->prev), size - m->w,
+						   wh_pt_class(m, size), WH_BUF_ALLOCATED};
+	return k->n_rows == ROWS_MAX ? flush_rows(k) : NULL;
 }
 
 static struct wh_err *claim_run(struct walk *k, uint64_t end)
@@ -409,17 +421,23 @@ static struct wh_err *walk_mmapped(struct wh_ptmalloc *m)
 
 struct wh_err *wh_pt_walk(struct wh_ptmalloc *m)
 {
-	struct walk k = {.m = m};
-	struct wh_err *e = wh_reader_create(wh_reader_mem(m->p->r), &k.reader);
+	WH_AUTO_FREE struct walk *k = wh_calloc(1, sizeof(*k));
+	struct wh_err *e;
 
+	if (!k)
+		return &wh_err_nomem;
+	k->m = m;
+	e = wh_reader_create(wh_reader_mem(m->p->r), &k->reader);
 	for (size_t i = 0; i < m->regions.n && !e; i++) {
-		k.r = &m->regions.v[i];
-		k.arena = &m->arenas.v[k.r->arena];
-		k.sum = &k.arena->sum;
-		k.len = 0;
-		e = walk_region(&k);
+		k->r = &m->regions.v[i];
+		k->arena = &m->arenas.v[k->r->arena];
+		k->sum = &k->arena->sum;
+		k->len = 0;
+		e = walk_region(k);
+		if (!e)
+			e = flush_rows(k);
 	}
-	wh_reader_destroy(k.reader);
+	wh_reader_destroy(k->reader);
 	return e ? e : walk_mmapped(m);
 }
 

@@ -157,21 +157,29 @@ struct wh_err *wh_buftab_add_run(struct wh_buftab *t, uint16_t cls, uint64_t add
 	return e;
 }
 
+struct wh_err *wh_buftab_add_many(struct wh_buftab *t, const struct wh_buf_row *rows, size_t n)
+{
+	struct wh_err *e = NULL;
+
+	pthread_mutex_lock(&t->lock);
+	for (size_t i = 0; i < n && !e; i++) {
+		const struct wh_buf_row *r = &rows[i];
+
+		if (t->frozen || !row_acceptable(t, r->cls, r->addr, r->size, 1, 8))
+			wh_diag_add(t->ctx->diags, WH_DIAG_WARN, "buffer-refused", r->addr,
+				    "buffer at 0x%llx has an impossible address or size",
+				    (unsigned long long)r->addr);
+		else
+			e = row_append(t, r->cls, r->addr, r->size, r->state);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return e;
+}
+
 struct wh_err *wh_buftab_add(struct wh_buftab *t, uint16_t cls, uint64_t addr, uint64_t size,
 			     enum wh_buf_state state)
 {
-	struct wh_err *e;
-
-	if (t->frozen || !row_acceptable(t, cls, addr, size, 1, 8)) {
-		wh_diag_add(t->ctx->diags, WH_DIAG_WARN, "buffer-refused", addr,
-			    "buffer at 0x%llx has an impossible address or size",
-			    (unsigned long long)addr);
-		return NULL;
-	}
-	pthread_mutex_lock(&t->lock);
-	e = row_append(t, cls, addr, size, (uint8_t)state);
-	pthread_mutex_unlock(&t->lock);
-	return e;
+	return wh_buftab_add_many(t, &(struct wh_buf_row){addr, size, cls, (uint8_t)state}, 1);
 }
 
 /* ---- freeze ---- */

@@ -83,6 +83,16 @@ struct wh_err *wh_buftab_add_run(struct wh_buftab *t, uint16_t cls, uint64_t add
 struct wh_err *wh_buftab_add(struct wh_buftab *t, uint16_t cls, uint64_t addr, uint64_t size,
 			     enum wh_buf_state state) WH_MUST_CHECK;
 
+/** A row to be, for wh_buftab_add_many. */
+struct wh_buf_row {
+	uint64_t addr, size;
+	uint16_t cls;
+	uint8_t state; /**< enum wh_buf_state */
+};
+/** The same for many at once, which costs one lock; each is refused or taken on its own. */
+struct wh_err *wh_buftab_add_many(struct wh_buftab *t, const struct wh_buf_row *rows,
+				  size_t n) WH_MUST_CHECK;
+
 /**
  * Sorts, settles overlaps (the later-added, i.e. carved, row wins inside a NOREPORT node; otherwise the
  * lower one is kept and the other dropped with diagnostic "buffer-overlap") and builds the index.
