@@ -188,6 +188,36 @@ struct wh_kmem_cache *wh_kmem_find_cache_name(struct wh_kmem *k, const char *nam
 	return NULL;
 }
 
+static int seg_cmp(const void *pa, const void *pb)
+{
+	const struct wh_kmem_seg_row *a = pa, *b = pb;
+
+	return a->start < b->start ? -1 : a->start > b->start;
+}
+
+void wh_kmem_sort_seg_rows(struct wh_kmem *k)
+{
+	if (k->seg_rows.n)
+		qsort(k->seg_rows.v, k->seg_rows.n, sizeof(*k->seg_rows.v), seg_cmp);
+}
+
+uint64_t wh_kmem_row_ctl(struct wh_kmem *k, uint64_t cls_id, uint64_t addr)
+{
+	struct wh_kmem_cache *c = wh_kmem_find_cache(k, cls_id);
+	const struct wh_kmem_buf *b;
+	const struct wh_kmem_seg_row *s;
+	struct wh_kmem_seg_row key = {addr, 0};
+
+	if (!c) {
+		s = k->seg_rows.n
+			    ? bsearch(&key, k->seg_rows.v, k->seg_rows.n, sizeof(key), seg_cmp)
+			    : NULL;
+		return s ? s->seg : 0;
+	}
+	b = wh_kmem_find_buf(c, addr);
+	return b && b->ctl && (c->flags & WH_KMF_AUDIT) ? b->ctl : c->addr;
+}
+
 static void read_limits(struct wh_kmem *k)
 {
 	uint32_t n = 0, depth;
@@ -240,4 +270,5 @@ void wh_kmem_fini(struct wh_kmem *k)
 	}
 	WH_VEC_FINI(&k->caches);
 	WH_VEC_FINI(&k->arenas);
+	WH_VEC_FINI(&k->seg_rows);
 }

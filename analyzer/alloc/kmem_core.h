@@ -157,6 +157,11 @@ struct wh_audit {
 	uint64_t stack[64];
 };
 
+/** A row of the buffer table that is a segment of an arena. */
+struct wh_kmem_seg_row {
+	uint64_t start, seg;
+};
+
 typedef bool (*wh_kmem_symbol_fn)(void *arg, const char *name, uint64_t *ret_addr);
 
 struct wh_kmem {
@@ -175,8 +180,9 @@ struct wh_kmem {
 	uint64_t audit_size;  /**< [bytes] of one */
 	uint64_t seg_read;    /**< [bytes] of a segment that exist (vmem_seg_size) */
 	uint32_t lite_count;
-	WH_VEC(struct wh_kmem_cache) caches; /**< in list order */
-	WH_VEC(struct wh_vmem) arenas;	     /**< in list order */
+	WH_VEC(struct wh_kmem_cache) caches;	 /**< in list order */
+	WH_VEC(struct wh_vmem) arenas;		 /**< in list order */
+	WH_VEC(struct wh_kmem_seg_row) seg_rows; /**< by start, once the table is built */
 };
 
 /**
@@ -204,6 +210,13 @@ struct wh_vmem *wh_kmem_find_arena(struct wh_kmem *k, const char *name);
 struct wh_err *wh_kmem_add_arena(struct wh_kmem *k, uint64_t addr) WH_MUST_CHECK;
 /** Bufctl of a buffer through its buftag (AUDIT|BUFTAG caches); 0 when there is none or it lies. */
 uint64_t wh_kmem_tag_bufctl(struct wh_kmem *k, const struct wh_kmem_cache *c, uint64_t buf);
+
+/**
+ * Control address of a row of the buffer table whose class has @cls_id as id: bufctl of an audited cache,
+ * the cache's own address, or the segment; 0 unknown.
+ */
+uint64_t wh_kmem_row_ctl(struct wh_kmem *k, uint64_t cls_id, uint64_t addr);
+void wh_kmem_sort_seg_rows(struct wh_kmem *k);
 
 /** Calls @fn for each segment of @v in address order until it fails; damage ends the walk with a diagnostic. */
 typedef struct wh_err *(*wh_vmem_seg_fn)(void *arg, const struct wh_vmem_seg *s);

@@ -25,11 +25,6 @@ struct wh_ithread {
 	bool loaded; /**< its stack was in memory */
 };
 
-/** A row of an arena: start and segment. */
-struct wh_iseg {
-	uint64_t start, seg;
-};
-
 struct wh_ithread_layout {
 	struct wh_field next, forw, stk, stkbase, state, schedflag;
 	uint64_t size;
@@ -48,7 +43,6 @@ struct wh_illumos_target {
 	struct wh_streams streams;
 	WH_VEC(struct wh_imodule) modules;
 	WH_VEC(struct wh_ithread) threads;
-	WH_VEC(struct wh_iseg) segs; /**< by start */
 	bool module_layout, thread_layout;
 	uint64_t module_size;
 	struct wh_ithread_layout thread;

@@ -139,7 +139,6 @@ static void illumos_close(struct wh_target *t)
 	WH_VEC_FINI(&il->objects);
 	WH_VEC_FINI(&il->modules);
 	WH_VEC_FINI(&il->threads);
-	WH_VEC_FINI(&il->segs);
 	free(il);
 	t->priv = NULL;
 }
@@ -267,7 +266,7 @@ static struct wh_err *arena_seg(void *arg, const struct wh_vmem_seg *s)
 
 	if (s->type != WH_VMEM_ALLOC || s->end <= s->start)
 		return NULL;
-	WH_TRY(WH_VEC_PUSH(&b->il->segs, (struct wh_iseg){s->start, s->addr}));
+	WH_TRY(WH_VEC_PUSH(&b->il->kmem.seg_rows, (struct wh_kmem_seg_row){s->start, s->addr}));
 	if (s->depth)
 		b->il->t->recorded = true;
 	return row_add(b, s->start, s->end - s->start, WH_BUF_ALLOCATED);
@@ -288,13 +287,6 @@ static struct wh_err *arena_rows(struct builder *b, const char *name)
 static int run_cmp(const void *pa, const void *pb)
 {
 	const struct page_run *a = pa, *b = pb;
-
-	return a->start < b->start ? -1 : a->start > b->start;
-}
-
-static int seg_cmp(const void *pa, const void *pb)
-{
-	const struct wh_iseg *a = pa, *b = pb;
 
 	return a->start < b->start ? -1 : a->start > b->start;
 }
@@ -323,8 +315,7 @@ static struct wh_err *build_with(struct builder *b)
 
 	WH_TRY(arena_rows(b, "kmem_oversize"));
 	WH_TRY(arena_rows(b, "static_alloc"));
-	if (il->segs.n)
-		qsort(il->segs.v, il->segs.n, sizeof(*il->segs.v), seg_cmp);
+	wh_kmem_sort_seg_rows(&il->kmem);
 	for (size_t i = 0; i < il->kmem.caches.n; i++) {
 		if (wh_illumos_interesting(&il->kmem.caches.v[i]))
 			WH_TRY(cache_rows(b, &il->kmem.caches.v[i]));
@@ -357,18 +348,10 @@ struct wh_kmem_cache *wh_illumos_row_cache(struct wh_illumos_target *il, uint32_
 
 uint64_t wh_illumos_row_ctl(struct wh_illumos_target *il, uint32_t row)
 {
-	struct wh_kmem_cache *c = wh_illumos_row_cache(il, row);
-	uint64_t addr = wh_buftab_addr(il->t->buftab, row);
-	const struct wh_kmem_buf *b;
-	const struct wh_iseg *s;
-	struct wh_iseg key = {addr, 0};
+	const struct wh_buftab *tab = il->t->buftab;
 
-	if (!c) {
-		s = il->segs.n ? bsearch(&key, il->segs.v, il->segs.n, sizeof(key), seg_cmp) : NULL;
-		return s ? s->seg : 0;
-	}
-	b = wh_kmem_find_buf(c, addr);
-	return b && b->ctl && (c->flags & WH_KMF_AUDIT) ? b->ctl : c->addr;
+	return wh_kmem_row_ctl(&il->kmem, wh_buftab_class(tab, wh_buftab_class_of(tab, row))->id,
+			       wh_buftab_addr(tab, row));
 }
 
 const struct wh_target_ops wh_target_illumos_ops = {

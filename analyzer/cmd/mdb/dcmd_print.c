@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ::print TYPE [MEMBER…]: any value of any type that CTF, BTF, DWARF or a profile describes.  A member path
+ * is names, "->" or "." between them, and [n] into arrays; pointers on the way are followed.
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/base/limits.h"
+#include "analyzer/cmd/mdb/mdb.h"
+
+#define PRINT_DEPTH	12
+#define PRINT_ELEMENTS	64
+#define PRINT_LINES_MAX 20000
+
+struct printer {
+	struct wh_mdb *m;
+	unsigned int lines;
+};
+
+/* A place of the target with its type. */
+struct place {
+	struct wh_type type;
+	uint64_t addr;
+	uint32_t bit_off, bit_size;
+};
+
+static bool info_of(struct wh_type t, struct wh_type_info *ret)
+{
+	struct wh_err *e = wh_type_get_info(t, ret);
+
+	wh_err_destroy(e);
+	return !e;
+}
+
+static const char *indent(unsigned int depth)
+{
+	static const char spaces[] = "                                                ";
+
+	depth = depth * 4 < sizeof(spaces) - 1 ? depth * 4 : sizeof(spaces) - 1;
+	return spaces + sizeof(spaces) - 1 - depth;
+}
+
+/* Reads an integer of up to 8 bytes, bit-fields included. */
+static bool read_integer(struct printer *p, const struct place *at, uint64_t size, uint64_t *ret)
+{
+	uint8_t b[16] = {0};
+	struct wh_abi abi = p->m->abi;
+	size_t n = (size_t)size;
+	uint64_t v;
+
+	if (!at->bit_size) {
+		if (!n || n > 8 || wh_read_some(p->m->t->reader, WH_VIRT, at->addr, b, n, NULL) < n)
+			return false;
+		*ret = wh_get_uint(abi, b, n);
+		return true;
+	}
+	n = (at->bit_off + at->bit_size + 7) / 8;
+	if (n > 8 || wh_read_some(p->m->t->reader, WH_VIRT, at->addr, b, n, NULL) < n)
+		return false;
+	v = 0;
+	for (size_t i = 0; i < n; i++)
+		v = abi.big_endian ? v << 8 | b[i] : v | (uint64_t)b[i] << (8 * i);
+	v >>= abi.big_endian ? n * 8 - at->bit_off - at->bit_size : at->bit_off;
+	*ret = at->bit_size < 64 ? v & ((1ull << at->bit_size) - 1) : v;
+	return true;
+}
+
+static const char *enum_name(struct wh_type t, int64_t v)
+{
+	const char *name;
+	int64_t value;
+
+	for (size_t i = 0; wh_type_get_enum_value(t, i, &name, &value); i++)
+		if (value == v)
+			return name;
+	return NULL;
+}
+
+static void print_text(struct printer *p, uint64_t addr, uint64_t n)
+{
+	char text[256];
+
+	n = n && n < sizeof(text) - 1 ? n : sizeof(text) - 1;
+	if (!wh_read_str(p->m->t->reader, addr, text, (size_t)n + 1)) {
+		wh_mdb_text(p->m, "?");
+		return;
+	}
+	wh_mdb_text(p->m, "\"");
+	for (const char *s = text; *s; s++)
+		if ((unsigned char)*s >= ' ' && (unsigned char)*s <= '~')
+			wh_mdb_text(p->m, "%c", *s);
+		else
+			wh_mdb_text(p->m, "\\%03o", (unsigned char)*s);
+	wh_mdb_text(p->m, "\"");
+}
+
+static bool is_char_type(struct wh_type t)
+{
+	struct wh_type_info i;
+
+	return info_of(wh_type_strip(t), &i) && i.kind == WH_TYPE_INT && i.size == 1 && i.is_char;
+}
+
+static void print_pointer(struct printer *p, const struct wh_type_info *i, uint64_t v)
+{
+	char sym[256];
+	struct wh_type_info to;
+
+	wh_mdb_text(p->m, v ? "0x%llx" : "%llu", (unsigned long long)v);
+	if (!v)
+		return;
+	if (is_char_type(i->elem)) {
+		wh_mdb_text(p->m, " ");
+		print_text(p, v, 0);
+		return;
+	}
+	if (info_of(wh_type_strip(i->elem), &to) && to.kind == WH_TYPE_FUNC)
+		wh_mdb_text(p->m, " (%s)", wh_mdb_symbol(p->m, v, sym, sizeof(sym)));
+}
+
+static void print_scalar(struct printer *p, const struct place *at, const struct wh_type_info *i)
+{
+	uint64_t v;
+	const char *name;
+
+	if (!read_integer(p, at, i->size, &v)) {
+		wh_mdb_text(p->m, "?");
+		return;
+	}
+	if (i->kind == WH_TYPE_PTR) {
+		print_pointer(p, i, v);
+	} else if (i->kind == WH_TYPE_ENUM) {
+		name = enum_name(wh_type_strip(at->type), (int32_t)v);
+		wh_mdb_text(p->m, "%lld", (long long)(int32_t)v);
+		if (name)
+			wh_mdb_text(p->m, " (%s)", name);
+	} else if (i->is_char && v >= ' ' && v <= '~') {
+		wh_mdb_text(p->m, "'%c'", (char)v);
+	} else if (v < 10) {
+		wh_mdb_text(p->m, "%llu", (unsigned long long)v);
+	} else {
+		wh_mdb_text(p->m, "0x%llx", (unsigned long long)v);
+	}
+}
+
+static void print_value(struct printer *p, const struct place *at, unsigned int depth);
+
+static void print_struct(struct printer *p, const struct place *at, unsigned int depth)
+{
+	struct wh_type t = wh_type_strip(at->type);
+	struct wh_member mem;
+
+	wh_mdb_text(p->m, "{\n");
+	for (size_t i = 0; wh_type_get_member(t, i, &mem) && p->lines < PRINT_LINES_MAX; i++) {
+		struct place to = {mem.type, at->addr + mem.offset, mem.bit_off, mem.bit_size};
+
+		wh_mdb_text(p->m, "%s%s%s", indent(depth + 1), mem.name, *mem.name ? " = " : "");
+		print_value(p, &to, depth + 1);
+		wh_mdb_text(p->m, "\n");
+		p->lines++;
+	}
+	wh_mdb_text(p->m, "%s}", indent(depth));
+}
+
+static void print_array(struct printer *p, const struct place *at, const struct wh_type_info *i,
+			unsigned int depth)
+{
+	struct wh_type_info elem;
+	uint64_t n = i->count;
+
+	if (!info_of(wh_type_strip(i->elem), &elem) || !elem.size || !n) {
+		wh_mdb_text(p->m, "[ ... ]");
+		return;
+	}
+	if (is_char_type(i->elem)) {
+		wh_mdb_text(p->m, "[ ");
+		print_text(p, at->addr, n);
+		wh_mdb_text(p->m, " ]");
+		return;
+	}
+	wh_mdb_text(p->m, "[ ");
+	for (uint64_t k = 0; k < n && k < PRINT_ELEMENTS && p->lines < PRINT_LINES_MAX; k++) {
+		struct place to = {i->elem, at->addr + k * elem.size, 0, 0};
+
+		if (k)
+			wh_mdb_text(p->m, ", ");
+		print_value(p, &to, depth + 1);
+	}
+	wh_mdb_text(p->m, n > PRINT_ELEMENTS ? ", ... ]" : " ]");
+}
+
+static void print_value(struct printer *p, const struct place *at, unsigned int depth)
+{
+	struct wh_type_info i;
+
+	if (depth > PRINT_DEPTH || !info_of(wh_type_strip(at->type), &i)) {
+		wh_mdb_text(p->m, "...");
+		return;
+	}
+	switch (i.kind) {
+	case WH_TYPE_STRUCT:
+	case WH_TYPE_UNION: print_struct(p, at, depth); break;
+	case WH_TYPE_ARRAY: print_array(p, at, &i, depth); break;
+	case WH_TYPE_INT:
+	case WH_TYPE_ENUM:
+	case WH_TYPE_PTR: print_scalar(p, at, &i); break;
+	default: wh_mdb_text(p->m, "%llx", (unsigned long long)at->addr); break;
+	}
+}
+
+/* ---- member paths ---- */
+
+/* Through a pointer, so that its target's members can be named. */
+static struct wh_err *follow(struct wh_mdb *m, struct place *at)
+{
+	struct wh_type_info i;
+	uint64_t v;
+
+	if (!info_of(wh_type_strip(at->type), &i) || i.kind != WH_TYPE_PTR)
+		return NULL;
+	if (!wh_read_word(m->t->reader, at->addr, &v))
+		return wh_err_new(WH_ERR_NOT_FOUND, "no pointer can be read at %llx",
+				  (unsigned long long)at->addr);
+	*at = (struct place){i.elem, v, 0, 0};
+	return NULL;
+}
+
+static struct wh_err *step_index(struct wh_mdb *m, const char **s, struct place *at)
+{
+	struct wh_type_info i, elem;
+	uint64_t n;
+
+	++*s;
+	WH_TRY(wh_mdb_expr(m, s, &n));
+	if (**s != ']')
+		return wh_err_new(WH_ERR_USAGE, "missing ]");
+	++*s;
+	if (!info_of(wh_type_strip(at->type), &i) ||
+	    (i.kind != WH_TYPE_ARRAY && i.kind != WH_TYPE_PTR))
+		return wh_err_new(WH_ERR_USAGE, "[] after something that is no array");
+	if (i.kind == WH_TYPE_PTR && !wh_read_word(m->t->reader, at->addr, &at->addr))
+		return wh_err_new(WH_ERR_NOT_FOUND, "the pointer cannot be read");
+	if (!info_of(wh_type_strip(i.elem), &elem) || !elem.size)
+		return wh_err_new(WH_ERR_NOT_FOUND, "the size of the elements is unknown");
+	*at = (struct place){i.elem, at->addr + n * elem.size, 0, 0};
+	return NULL;
+}
+
+static struct wh_err *step_member(struct wh_mdb *m, const char **s, struct place *at)
+{
+	char name[256];
+	size_t n = 0;
+	struct wh_member mem;
+
+	while (isalnum((unsigned char)(*s)[n]) || (*s)[n] == '_')
+		n++;
+	if (!n || n >= sizeof(name))
+		return wh_err_new(WH_ERR_USAGE, "expected a member at \"%.20s\"", *s);
+	memcpy(name, *s, n);
+	name[n] = '\0';
+	*s += n;
+	WH_TRY(follow(m, at));
+	if (!wh_type_find_member(at->type, name, &mem))
+		return wh_err_new(WH_ERR_NOT_FOUND, "no member named %s", name);
+	*at = (struct place){mem.type, at->addr + mem.offset, mem.bit_off, mem.bit_size};
+	return NULL;
+}
+
+static struct wh_err *walk_path(struct wh_mdb *m, const char *path, struct place *at)
+{
+	while (*path) {
+		if (*path == '[') {
+			WH_TRY(step_index(m, &path, at));
+		} else if (*path == '.') {
+			path++;
+		} else if (!strncmp(path, "->", 2)) {
+			path += 2;
+		} else {
+			WH_TRY(step_member(m, &path, at));
+		}
+	}
+	return NULL;
+}
+
+/* ---- the dcmd ---- */
+
+/* "struct foo", "foo_t", "module`foo_t", with "*" behind for a pointer; *ret_used words. */
+static struct wh_err *find_type(struct wh_mdb *m, const struct wh_mdb_call *c, size_t from,
+				struct wh_type *ret, size_t *ret_used)
+{
+	const char *name = from < c->argc ? c->argv[from] : NULL, *tick;
+
+	if (!m->types)
+		return wh_err_new(WH_ERR_UNSUPPORTED, "%s: no type information in this dump",
+				  c->name);
+	if (!name)
+		return wh_err_new(WH_ERR_USAGE, "%s wants the name of a type", c->name);
+	*ret_used = 1;
+	if ((!strcmp(name, "struct") || !strcmp(name, "union") || !strcmp(name, "enum")) &&
+	    from + 1 < c->argc) {
+		name = c->argv[from + 1];
+		*ret_used = 2;
+	}
+	tick = strrchr(name, '`');
+	if (!wh_types_find(m->types, tick ? tick + 1 : name, NULL, ret))
+		return wh_err_new(WH_ERR_NOT_FOUND, "unknown type: %s", name);
+	return NULL;
+}
+
+static struct wh_err *yield_place(struct wh_mdb *m, const struct wh_mdb_call *c,
+				  const struct place *at)
+{
+	struct printer p = {.m = m};
+	struct wh_type_info i;
+	uint64_t v;
+
+	if (!info_of(wh_type_strip(at->type), &i))
+		return wh_mdb_yield(c, at->addr);
+	if ((i.kind == WH_TYPE_INT || i.kind == WH_TYPE_PTR || i.kind == WH_TYPE_ENUM)) {
+		if (!read_integer(&p, at, i.size, &v))
+			return wh_err_new(WH_ERR_NOT_FOUND, "no value can be read at %llx",
+					  (unsigned long long)at->addr);
+		return wh_mdb_yield(c, v);
+	}
+	return wh_mdb_yield(c, at->addr);
+}
+
+struct wh_err *wh_dcmd_print(struct wh_mdb *m, const struct wh_mdb_call *c)
+{
+	struct printer p = {.m = m};
+	struct place base = {0}, at;
+	uint32_t set;
+	size_t rest, used;
+
+	WH_TRY(wh_mdb_need_addr(c));
+	WH_TRY(wh_mdb_opts(c, "atpdhTL", "", &set, NULL, &rest));
+	WH_TRY(find_type(m, c, rest, &base.type, &used));
+	base.addr = c->addr;
+	rest += used;
+	if (rest == c->argc) {
+		if (c->pipe_out)
+			return yield_place(m, c, &base);
+		print_value(&p, &base, 0);
+		wh_mdb_text(m, "\n");
+		return NULL;
+	}
+	for (; rest < c->argc; rest++) {
+		at = base;
+		WH_TRY(walk_path(m, c->argv[rest], &at));
+		if (c->pipe_out) {
+			WH_TRY(yield_place(m, c, &at));
+			continue;
+		}
+		if (set & 1)
+			wh_mdb_text(m, "%llx ", (unsigned long long)at.addr);
+		wh_mdb_text(m, "%s = ", c->argv[rest]);
+		print_value(&p, &at, 0);
+		wh_mdb_text(m, "\n");
+	}
+	return NULL;
+}
+
+struct wh_err *wh_dcmd_sizeof(struct wh_mdb *m, const struct wh_mdb_call *c)
+{
+	struct wh_type t;
+	struct wh_type_info i;
+	size_t used;
+
+	WH_TRY(find_type(m, c, 0, &t, &used));
+	if (!info_of(wh_type_strip(t), &i))
+		return wh_err_new(WH_ERR_NOT_FOUND, "the size is unknown");
+	wh_mdb_text(m, "sizeof (%s) = 0x%llx\n", c->argv[used - 1], (unsigned long long)i.size);
+	return NULL;
+}
+
+struct wh_err *wh_dcmd_offsetof(struct wh_mdb *m, const struct wh_mdb_call *c)
+{
+	struct wh_type t;
+	struct wh_member mem;
+	size_t used;
+
+	WH_TRY(find_type(m, c, 0, &t, &used));
+	if (used >= c->argc)
+		return wh_err_new(WH_ERR_USAGE, "offsetof TYPE MEMBER");
+	if (!wh_type_find_member(t, c->argv[used], &mem))
+		return wh_err_new(WH_ERR_NOT_FOUND, "no member named %s", c->argv[used]);
+	wh_mdb_text(m, "offsetof (%s, %s) = 0x%llx\n", c->argv[used - 1], c->argv[used],
+		    (unsigned long long)mem.offset);
+	return NULL;
+}
