@@ -156,11 +156,13 @@ static struct wh_err *last_seen(struct trail *t)
 {
 	const struct wh_event *last = NULL;
 	uint64_t dump = t->il->t->dump_time_ns;
-	struct wh_event ev = {.source = "summary", .what = "last seen"};
+	struct wh_event ev = {
+		.source = "summary", .what = "summary", .has_time = dump != 0, .time_ns = dump};
 	char buf[320], when[64] = "";
 
 	for (size_t i = 0; i < t->out->n; i++)
-		if (t->out->v[i].has_time && (!last || t->out->v[i].time_ns >= last->time_ns))
+		if (t->out->v[i].has_time && strcmp(t->out->v[i].what, "check") &&
+		    (!last || t->out->v[i].time_ns >= last->time_ns))
 			last = &t->out->v[i];
 	if (!last)
 		return NULL;
@@ -179,7 +181,9 @@ static struct wh_err *last_seen(struct trail *t)
 static struct wh_err *trail_flow(struct trail *t, uint64_t dblk)
 {
 	struct wh_ft_trace tr;
-	struct wh_event check = {.source = "flow trace", .what = "check"};
+	uint64_t dump = t->il->t->dump_time_ns;
+	struct wh_event check = {
+		.source = "flow trace", .what = "check", .has_time = dump != 0, .time_ns = dump};
 	struct wh_err *e;
 
 	WH_TRY(wh_ft_trace_read(&t->il->streams, dblk, &tr));
