@@ -5,26 +5,35 @@
 #include "analyzer/cmd/cmd.h"
 #include "analyzer/report/leaks_emit.h"
 
-/* Time order; events without time first, as they were reported. */
+/* Time order; what has no time (the sources' closing remarks) last, as it was reported. */
 static int by_time(const void *pa, const void *pb)
 {
 	const struct wh_event *a = *(const struct wh_event *const *)pa,
 			      *b = *(const struct wh_event *const *)pb;
-	uint64_t ta = a->has_time ? a->time_ns : 0, tb = b->has_time ? b->time_ns : 0;
+	uint64_t ta = a->has_time ? a->time_ns : UINT64_MAX;
+	uint64_t tb = b->has_time ? b->time_ns : UINT64_MAX;
 
 	if (ta != tb)
 		return ta < tb ? -1 : 1;
 	return a < b ? -1 : a > b;
 }
 
-static void emit_event(struct wh_emit *e, const struct wh_event *v)
+/* The line that heads an event; a remark is its sentence. */
+static void emit_headline(struct wh_emit *e, const struct wh_event *v)
 {
-	char when[48] = "no time";
+	const char *detail = v->detail && !wh_emit_redacts(e) ? v->detail : "";
 
 	if (v->has_time)
-		snprintf(when, sizeof(when), "%llu.%09u s",
-			 (unsigned long long)(v->time_ns / 1000000000),
-			 (unsigned int)(v->time_ns % 1000000000));
+		wh_emit_line(e, WH_STYLE_BOLD, "%llu.%09u s  %s%s%s  (%s)",
+			     (unsigned long long)(v->time_ns / 1000000000),
+			     (unsigned int)(v->time_ns % 1000000000), v->what, *detail ? "  " : "",
+			     detail, v->source);
+	else
+		wh_emit_line(e, WH_STYLE_BOLD, "%s", *detail ? detail : v->what);
+}
+
+static void emit_event(struct wh_emit *e, const struct wh_event *v)
+{
 	wh_emit_object(e, NULL, "");
 	if (v->has_time)
 		wh_emit_ns(e, "time_s", NULL, v->time_ns);
@@ -40,9 +49,7 @@ static void emit_event(struct wh_emit *e, const struct wh_event *v)
 	if (v->address)
 		wh_emit_hex(e, "record", NULL, v->address);
 	wh_emit_frames(e, "stack", v->frames, v->n_frames);
-	wh_emit_line(e, WH_STYLE_BOLD, "%s  %s%s%s  (%s)", when, v->what,
-		     v->detail && !wh_emit_redacts(e) ? "  " : "",
-		     v->detail && !wh_emit_redacts(e) ? v->detail : "", v->source);
+	emit_headline(e, v);
 	if (v->has_pid)
 		wh_emit_line(e, WH_STYLE_PLAIN, v->pid >> 32 ? "    thread 0x%llx" : "    pid %llu",
 			     (unsigned long long)v->pid);
