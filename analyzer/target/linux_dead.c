@@ -215,6 +215,7 @@ static struct wh_err *napi_build(struct wh_lx *x)
 struct net_arg {
 	struct wh_lx *x;
 	struct wh_field passive;
+	uint64_t ops_off, ops; /* net.ns.ops, netns_operations; 0 unknown */
 };
 
 static struct wh_err *net_object(void *arg, uint64_t addr)
@@ -222,7 +223,12 @@ static struct wh_err *net_object(void *arg, uint64_t addr)
 	struct net_arg *a = arg;
 	uint64_t passive;
 
+	uint64_t ops;
+
 	if (!wh_lx_field(a->x, addr, &a->passive, &passive) || (uint32_t)passive)
+		return NULL;
+	/* The cache may be shared with other structs of that size. */
+	if (a->ops_off && (!wh_read_word(a->x->r, addr + a->ops_off, &ops) || ops != a->ops))
 		return NULL;
 	return pending_add(a->x, addr);
 }
@@ -234,6 +240,9 @@ static struct wh_err *nets_build(struct wh_lx *x)
 
 	if (!wh_lx_offset(x, "net", "passive", &a.passive.offset))
 		return NULL;
+	if (!wh_lx_symbol(x, "netns_operations", &a.ops) ||
+	    !wh_lx_offset(x, "net", "ns.ops", &a.ops_off))
+		a.ops_off = 0;
 	a.passive.size = 4;
 	a.passive.found = true;
 	for (size_t i = 0; (c = wh_kslab_find_cache(x->slab, "net_namespace", i)); i++)
