@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Sheaves (Linux 6.18 and later, mm/slub.c): arrays of free objects that a CPU or a node keeps at hand.  The slab
- * counts them as in use, and no freelist runs through them, so they have to be taken from the sheaves.
+ * counts them as in use, and no freelist runs through them, so they have to be taken from the sheaves.  Those in
+ * rcu_free wait for a grace period.  The array of a sheaf holds nothing: behind `size` it is old.
  *
  *	kmem_cache.cpu_sheaves (per-CPU) ─► main, spare, rcu_free ─► slab_sheaf { size, objects[size] }
- *	kmem_cache_node.barn ─► sheaves_full ─► slab_sheaf ─► slab_sheaf …
+ *	kmem_cache_node.barn ─► sheaves_full, sheaves_empty ─► slab_sheaf ─► slab_sheaf …
  */
 #include "analyzer/alloc/kslab.h"
 
 /* A sheaf has a few dozen objects (kmem_cache.sheaf_capacity); more than this is garbage. */
 #define SHEAF_MAX 4096
-#define BARN_MAX  65536
 
 struct sheaf_layout {
-	struct wh_field cpu_sheaves, node, main, spare, rcu_free, barn, full, list, size, objects;
+	struct wh_field cpu_sheaves, node, main, spare, rcu_free, barn, full, empty, list, size,
+		objects, capacity;
 };
 #define L struct sheaf_layout
 static const struct wh_want want[] = {
@@ -24,19 +25,28 @@ static const struct wh_want want[] = {
 	WH_WANT_OPT(L, rcu_free, "slub_percpu_sheaves", "rcu_free"),
 	WH_WANT_OPT(L, barn, "kmem_cache_node", "barn"),
 	WH_WANT_OPT(L, full, "node_barn", "sheaves_full"),
+	WH_WANT_OPT(L, empty, "node_barn", "sheaves_empty"),
+	WH_WANT_OPT(L, capacity, "kmem_cache", "sheaf_capacity"),
 	WH_WANT_OPT(L, list, "slab_sheaf", "barn_list"),
 	WH_WANT(L, size, "slab_sheaf", "size"),
 	WH_WANT(L, objects, "slab_sheaf", "objects"),
 };
 #undef L
 
-static struct wh_err *sheaf_take(struct wh_kslab *k, const struct sheaf_layout *l, uint64_t sheaf)
-{
-	struct wh_lx *x = k->x;
-	uint32_t n;
-	uint64_t obj;
+/* The cache at hand. */
+struct take {
+	struct wh_kslab *k;
+	const struct sheaf_layout *l;
+	uint64_t capacity; /* objects of one of its sheaves, 0 unknown */
+};
 
-	if (!sheaf || !wh_read_u32(x->r, sheaf + l->size.offset, &n))
+static struct wh_err *sheaf_take(const struct take *t, uint64_t sheaf, bool pending)
+{
+	struct wh_lx *x = t->k->x;
+	uint64_t obj, at = sheaf + t->l->objects.offset, n_mask;
+	uint32_t n;
+
+	if (!sheaf || !wh_read_u32(x->r, sheaf + t->l->size.offset, &n))
 		return NULL;
 	if (n > SHEAF_MAX) {
 		wh_diag_add(x->t->ctx->diags, WH_DIAG_WARN, "sheaf-damaged", sheaf,
@@ -44,16 +54,22 @@ static struct wh_err *sheaf_take(struct wh_kslab *k, const struct sheaf_layout *
 			    (unsigned long long)sheaf, n);
 		return NULL;
 	}
-	for (uint32_t i = 0; i < n; i++)
-		if (wh_read_word(x->r, sheaf + l->objects.offset + 8ull * i, &obj) && obj)
-			WH_TRY(WH_VEC_PUSH(&k->held, wh_lx_ptr(x, obj)));
-	return NULL;
+	for (uint32_t i = 0; i < n; i++) {
+		if (!wh_read_word(x->r, at + 8ull * i, &obj) || !obj)
+			continue;
+		if (pending)
+			WH_TRY(WH_VEC_PUSH(&x->pending, wh_lx_ptr(x, obj)));
+		else
+			WH_TRY(WH_VEC_PUSH(&t->k->held, wh_lx_ptr(x, obj)));
+	}
+	n_mask = n > t->capacity ? n : t->capacity;
+	return wh_plan_add_mask(&x->t->plan, at, at + 8 * n_mask);
 }
 
-static struct wh_err *cpu_take(struct wh_kslab *k, const struct sheaf_layout *l, uint64_t percpu)
+static struct wh_err *cpu_take(const struct take *t, uint64_t percpu)
 {
-	const struct wh_field *which[] = {&l->main, &l->spare, &l->rcu_free};
-	struct wh_lx *x = k->x;
+	const struct wh_field *which[] = {&t->l->main, &t->l->spare, &t->l->rcu_free};
+	struct wh_lx *x = t->k->x;
 	uint64_t sheaf;
 
 	for (size_t c = 0; c < x->cpus.n; c++)
@@ -61,41 +77,47 @@ static struct wh_err *cpu_take(struct wh_kslab *k, const struct sheaf_layout *l,
 			if (which[i]->found &&
 			    wh_read_word(x->r, percpu + x->cpus.v[c].offset + which[i]->offset,
 					 &sheaf))
-				WH_TRY(sheaf_take(k, l, wh_lx_ptr(x, sheaf)));
+				WH_TRY(sheaf_take(t, wh_lx_ptr(x, sheaf),
+						  which[i] == &t->l->rcu_free));
 	return NULL;
 }
 
-static struct wh_err *barn_take(struct wh_kslab *k, const struct sheaf_layout *l, uint64_t node)
+static struct wh_err *listed_sheaf(void *arg, uint64_t node)
 {
-	struct wh_lx *x = k->x;
-	uint64_t barn, head, at;
+	const struct take *t = arg;
 
-	if (!l->barn.found || !l->full.found || !l->list.found ||
-	    !wh_read_word(x->r, node + l->barn.offset, &barn) || !barn)
+	return sheaf_take(t, node - t->l->list.offset, /* pending= */ false);
+}
+
+static struct wh_err *barn_take(struct take *t, uint64_t node)
+{
+	struct wh_lx *x = t->k->x;
+	uint64_t barn;
+
+	if (!t->l->barn.found || !t->l->full.found || !t->l->list.found ||
+	    !wh_read_word(x->r, node + t->l->barn.offset, &barn) || !barn)
 		return NULL;
-	head = wh_lx_ptr(x, barn) + l->full.offset;
-	at = head;
-	for (unsigned int steps = 0; steps < BARN_MAX; steps++) {
-		if (!wh_read_word(x->r, at, &at) || (at = wh_lx_ptr(x, at)) == head)
-			return NULL;
-		WH_TRY(sheaf_take(k, l, at - l->list.offset));
-	}
-	wh_diag_add(x->t->ctx->diags, WH_DIAG_WARN, "sheaf-damaged", head,
-		    "the list of full sheaves at 0x%llx does not end", (unsigned long long)head);
-	return NULL;
+	barn = wh_lx_ptr(x, barn);
+	WH_TRY(wh_lx_list(x, barn + t->l->full.offset, "sheaf-damaged", listed_sheaf, t));
+	return t->l->empty.found
+		       ? wh_lx_list(x, barn + t->l->empty.offset, "sheaf-damaged", listed_sheaf, t)
+		       : NULL;
 }
 
 static struct wh_err *cache_take(struct wh_kslab *k, const struct sheaf_layout *l, uint64_t cache,
 				 uint64_t nodes)
 {
 	struct wh_lx *x = k->x;
+	struct take t = {.k = k, .l = l};
 	uint64_t p, node;
 
+	if (!wh_lx_field(x, cache, &l->capacity, &t.capacity) || t.capacity > SHEAF_MAX)
+		t.capacity = 0;
 	if (wh_read_word(x->r, cache + l->cpu_sheaves.offset, &p) && p)
-		WH_TRY(cpu_take(k, l, p));
+		WH_TRY(cpu_take(&t, p));
 	for (uint64_t i = 0; l->node.found && i < nodes; i++)
 		if (wh_read_word(x->r, cache + l->node.offset + 8 * i, &node) && node)
-			WH_TRY(barn_take(k, l, wh_lx_ptr(x, node)));
+			WH_TRY(barn_take(&t, wh_lx_ptr(x, node)));
 	return NULL;
 }
 
