@@ -22,7 +22,7 @@ static inline uint16_t wh_get_u16(struct wh_abi abi, const void *p)
 {
 	const uint8_t *c = p;
 
-	return abi.big_endian ? (uint16_t)(c[0] << 8 | c[1]) : (uint16_t)(c[1] << 8 | c[0]);
+	return (uint16_t)(abi.big_endian ? c[0] << 8 | c[1] : c[1] << 8 | c[0]);
 }
 
 static inline uint32_t wh_get_u32(struct wh_abi abi, const void *p)
