@@ -2,7 +2,7 @@
 /*
  * An ELF file put together again from what memory holds of it: every PT_LOAD's file part at its file
  * offset, section headers struck out (they are not mapped, except in the vdso, which is whole).  It serves
- * dynamic symbols and .eh_frame when the file itself is not on this machine.  The dynamic linker has made
+ * .eh_frame to the unwinder when the file itself is not on this machine.  The dynamic linker has made
  * the pointers of the dynamic section absolute; they are made relative again.
  */
 #include <elf.h>

@@ -23,6 +23,7 @@ struct wh_umod {
 	struct wh_umodule m;
 	WH_VEC(struct wh_umodule_range) ranges;
 	WH_VEC(struct wh_uphdr) phdrs; /* empty when the header is not in the core */
+	const char *image;	       /* its name, while image_fd >= 0 */
 	int image_fd;		       /* memfd of umod_image.c, -1 none */
 	struct wh_dwarf *dwarf;	       /* owned by the type chain; NULL none */
 };
@@ -43,9 +44,13 @@ struct wh_un_priv {
 /** Finds the modules of the core, sorted by base; sets *ret_r_debug (0 unknown). */
 struct wh_err *wh_umod_core_find(struct wh_un_priv *p, const struct wh_dump *d,
 				 uint64_t *ret_r_debug) WH_MUST_CHECK;
+/** Adds the dynamic symbols that lie in memory; *ret_n entries were read. */
+struct wh_err *wh_umod_dynsym(struct wh_un_priv *p, const struct wh_umod *u, struct wh_symtab *t,
+			      size_t *ret_n) WH_MUST_CHECK;
 /**
  * Writes what memory holds of @u's file into an anonymous file, so that readers of ELF files can use it.
- * *ret_path (arena) names it.  &wh_err_not_found when not even the dynamic symbols are there.
+ * *ret_path (arena) names it.  For unwinding only.
+ * &wh_err_not_found when there is nothing to write.
  */
 struct wh_err *wh_umod_image(struct wh_un_priv *p, struct wh_umod *u,
 			     const char **ret_path) WH_MUST_CHECK;

@@ -193,32 +193,35 @@ static struct wh_err *overlay(const struct opener *o, struct wh_umod *u)
 	return NULL;
 }
 
+static struct wh_err *symbols_from_memory(const struct opener *o, struct wh_umod *u)
+{
+	size_t n = 0;
+
+	WH_TRY(wh_umod_dynsym(o->p, u, o->n->syms, &n));
+	if (n)
+		u->m.sym_source = "memory dynsym";
+	return NULL;
+}
+
 static struct wh_err *add_symbols(const struct opener *o, struct wh_umod *u)
 {
 	const char *path = u->m.file ? u->m.file : u->m.debug_file;
 	struct wh_dwmod *m = NULL;
-	struct wh_err *e = NULL;
+	struct wh_err *e;
 
 	WH_TRY(wh_symtab_add_module(o->n->syms, u->m.name, &u->m.sym_id));
 	for (size_t i = 0; i < u->ranges.n; i++)
 		WH_TRY(wh_symtab_add_range(o->n->syms, u->m.sym_id, u->ranges.v[i].start,
 					   u->ranges.v[i].end));
 	if (!path)
-		e = wh_umod_image(o->p, u, &path);
-	if (!e)
-		e = wh_dwmod_open(path, u->m.file ? u->m.debug_file : NULL, &m);
+		return symbols_from_memory(o, u);
+	e = wh_dwmod_open(path, u->m.file ? u->m.debug_file : NULL, &m);
 	if (!e)
 		e = wh_sym_elf_add(m, u->m.bias, u->m.sym_id, o->n->syms, &u->m.sym_source);
 	wh_dwmod_close(m);
-	if (u->image_fd >= 0 && !strcmp(u->m.sym_source, "dynsym"))
-		u->m.sym_source = "memory dynsym";
-	if (wh_err_is(e, WH_ERR_NOMEM))
+	if (!e || wh_err_is(e, WH_ERR_NOMEM))
 		return e;
-	if (e == &wh_err_not_found || (e && u->image_fd >= 0))
-		wh_err_destroy(
-			e); /* nothing in memory to read: the module is known to be missing */
-	else if (e)
-		wh_diag_add_err(o->p->diags, WH_DIAG_WARN, "module-file", e);
+	wh_diag_add_err(o->p->diags, WH_DIAG_WARN, "module-file", e);
 	return NULL;
 }
 

@@ -228,22 +228,33 @@ static int on_frame(Dwfl_Frame *frame, void *arg)
 	return DWARF_CB_OK;
 }
 
+/* The file of a module, else what memory has of it. */
+static const char *module_path(struct wh_unwinder *u, struct wh_umod *m)
+{
+	struct wh_un_priv *p = u->n->priv;
+	const char *path = m->m.file;
+	struct wh_err *e;
+
+	if (path)
+		return path;
+	if (m->image_fd < 0) {
+		e = wh_umod_image(p, m, &m->image);
+		wh_err_destroy(e); /* then this module's frames are guessed */
+	}
+	return m->image_fd >= 0 ? m->image : NULL;
+}
+
 static void report_modules(struct wh_unwinder *u)
 {
 	const struct wh_un_priv *p = u->n->priv;
-	char image[64];
 
 	dwfl_report_begin(u->dwfl);
 	for (size_t i = 0; i < p->mods.n; i++) {
 		struct wh_umod *m = &p->mods.v[i];
-		const char *path = m->m.file ? m->m.file : NULL;
+		const char *path = module_path(u, m);
 		void **data = NULL;
 		Dwfl_Module *mod;
 
-		if (!path && m->image_fd >= 0) {
-			snprintf(image, sizeof(image), "/proc/self/fd/%d", m->image_fd);
-			path = image;
-		}
 		if (!path)
 			continue;
 		mod = dwfl_report_elf(u->dwfl, m->m.name, path, -1, m->m.bias, true);
