@@ -76,8 +76,8 @@ static struct wh_err *one(struct wh_run *run, uint64_t addr, struct wh_arena *me
 		wh_sort(order, v.n, sizeof(*order), by_time);
 		wh_emit_object(run->emit, NULL, "");
 		wh_emit_hex(run->emit, "address", NULL, addr);
-		wh_emit_line(run->emit, WH_STYLE_BOLD, "0x%016llx: %zu events%s",
-			     (unsigned long long)addr, v.n,
+		wh_emit_line(run->emit, WH_STYLE_BOLD, "0x%016llx: %zu event%s%s",
+			     (unsigned long long)addr, v.n, v.n == 1 ? "" : "s",
 			     v.n ? "" : "; nothing was recorded of this object");
 		wh_emit_array(run->emit, "events", "");
 		for (size_t i = 0; i < v.n; i++)

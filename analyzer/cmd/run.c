@@ -212,6 +212,7 @@ static struct wh_err *run_command(struct wh_run *run, struct wh_output *out)
 	struct wh_emit_opts opts = {
 		.format = format_of(run->cli), .color = out->color, .redact = run->cli->redact};
 
+	opts.silent = WH_REPORT_FORMATS >> opts.format & 1;
 	WH_TRY(check_format(run->cmd, opts.format));
 	WH_TRY(sort_args(run));
 	WH_TRY(check_args(run));

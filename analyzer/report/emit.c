@@ -73,7 +73,7 @@ struct wh_err *wh_emit_create(FILE *out, const struct wh_emit_opts *opts, struct
 		return &wh_err_nomem;
 	e->out = out;
 	e->opts = *opts;
-	e->ops = backends[opts->format];
+	e->ops = opts->silent ? &wh_emit_none_ops : backends[opts->format];
 	e->ops->open(e, NULL, "", /* array= */ false);
 	level_push(e, NULL, NULL, false, true);
 	*ret = e;

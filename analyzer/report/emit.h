@@ -50,6 +50,7 @@ enum wh_style { WH_STYLE_PLAIN, WH_STYLE_BOLD, WH_STYLE_BAD, WH_STYLE_GOOD, WH_S
 struct wh_emit_opts {
 	enum wh_format
 		format; /**< TEXT, JSON or PLAIN; others behave as TEXT that prints nothing */
+	bool silent;	/**< prints nothing, whatever the format: somebody else writes it */
 	bool color;
 	bool redact; /**< for the callers: wh_emit_redacts */
 };
@@ -98,7 +99,7 @@ void wh_emit_line(struct wh_emit *e, enum wh_style style, const char *fmt, ...) 
 struct wh_strbuf;
 /** JSON string with quotes; bytes that are not UTF-8 become U+FFFD. */
 void wh_json_quote(struct wh_strbuf *sb, const char *s);
-/** Text for a terminal: control characters and invalid UTF-8 as \xNN. */
+/** Text for a terminal: control characters and invalid UTF-8 as hexadecimal escapes. */
 void wh_text_escape(struct wh_strbuf *sb, const char *s);
 /** Text for XML and HTML, attributes included; characters that XML forbids become U+FFFD. */
 void wh_xml_escape(struct wh_strbuf *sb, const char *s);
