@@ -148,7 +148,7 @@ static void learn_front(struct wh_ptmalloc *m, const struct wh_pt_arena *a)
 		m->off_state = a->bins - next;
 		return;
 	}
-	for (uint64_t off = 10 * m->w; off <= 24 * m->w; off += m->w) {
+	for (uint64_t off = 3 * m->w; off <= 24 * m->w; off += m->w) {
 		if (count_bins(m, next + off) == WH_PT_BINS) {
 			m->off_state = off;
 			return;
