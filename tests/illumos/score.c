@@ -36,11 +36,21 @@ static uint64_t hex_of(const json_t *o, const char *key)
 	return s ? strtoull(s, NULL, 16) : 0;
 }
 
+/* Rows of libumem begin where malloc's caller sees them: behind a header of 8 or 16 bytes. */
+static uint32_t find_row(const struct wh_buftab *t, uint64_t addr)
+{
+	uint32_t row = wh_buftab_find(t, addr);
+
+	for (uint64_t skip = 8; row == WH_ROW_NONE && skip <= 16; skip += 8)
+		row = wh_buftab_find(t, addr + skip);
+	return row;
+}
+
 static void check_leak(struct score *s, const json_t *leak)
 {
 	uint64_t addr = hex_of(leak, "addr"), ctl = hex_of(leak, "ctl");
 	const char *label = json_string_value(json_object_get(leak, "label"));
-	uint32_t row = wh_buftab_find(s->target->buftab, addr);
+	uint32_t row = find_row(s->target->buftab, addr);
 	enum wh_verdict v;
 	struct wh_illumos_target *il = wh_target_get_illumos(s->target);
 
@@ -112,6 +122,13 @@ static void score(struct score *s, const json_t *truth)
 	for (i = 0; i < n; i++) {
 		uint64_t addr = wh_buftab_addr(s->target->buftab, rows[i]);
 
+		for (uint64_t back = 8; back <= 16; back += 8) {
+			uint64_t base = addr - back;
+
+			if (!wh_target_get_illumos(s->target) &&
+			    bsearch(&base, known, n_known, sizeof(base), u64_cmp))
+				addr = base;
+		}
 		/* What the dump cannot answer must be called unknown, not leaked. */
 		if (bsearch(&addr, known, n_known, sizeof(addr), u64_cmp) ||
 		    wh_marks_verdict(s->marks, rows[i]) == WH_VERDICT_UNKNOWN)
