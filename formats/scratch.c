@@ -19,6 +19,7 @@
 #include "formats/scratch.h"
 
 #include "analyzer/base/vec.h"
+#include "formats/inflate.h"
 
 #include <lzo/lzo1x.h>
 #include <snappy-c.h>
@@ -46,7 +47,8 @@ struct wh_scratch {
 	struct view views[VIEWS + 1];
 	unsigned int last; /* view that answered last */
 	uint64_t clock;
-	z_stream zlib;
+	struct wh_inflate inflate;
+	z_stream zlib; /* has the last word on what `inflate` rejects */
 	bool zlib_ready;
 	ZSTD_DCtx *zstd;
 };
@@ -176,6 +178,9 @@ static bool decode_zlib(struct wh_scratch *sc, const void *in, size_t in_len, vo
 			size_t out_len)
 {
 	z_stream *z = &sc->zlib;
+
+	if (wh_inflate_page(&sc->inflate, in, in_len, out, out_len))
+		return true;
 
 	if (!sc->zlib_ready) {
 		if (inflateInit(z) != Z_OK)
