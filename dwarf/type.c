@@ -189,7 +189,7 @@ static bool member_search(struct wh_type t, const char *name, size_t len, int de
 
 bool wh_type_find_member(struct wh_type t, const char *path, struct wh_member *ret)
 {
-	struct wh_member m = {.name = ""}, out = {.name = ""};
+	struct wh_member m = {.name = ""}, out;
 	int budget = MEMBER_BUDGET;
 	uint64_t base = 0;
 

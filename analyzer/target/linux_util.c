@@ -226,7 +226,7 @@ void wh_lx_clock_open(struct wh_lx *x)
 		x->jiffies = 0;
 	/* INITIAL_JIFFIES: (unsigned int)(-300 * HZ), include/linux/jiffies.h. */
 	x->jiffies0 = (uint32_t)(0u - 300u * (uint32_t)hz);
-	if (x->tick_ns && x->jiffies > x->jiffies0) {
+	if (hz && x->jiffies > x->jiffies0) {
 		x->tick_ns = 1000000000 / hz;
 		x->t->dump_time_ns = (x->jiffies - x->jiffies0) * x->tick_ns;
 	}
