@@ -146,16 +146,54 @@ static bool slab_plausible(const struct wh_kslab *k, const struct wh_lx_slab *s)
 	       (uint64_t)n * c->size <= bytes - s->base;
 }
 
+/*
+ * Without data symbols: the list leads from any cache to its head, which is the one link that lies in the
+ * image.
+ */
+static bool list_head_find(struct wh_kslab *k, const struct cache_layout *l, uint64_t *ret)
+{
+	struct wh_lx *x = k->x;
+
+	for (size_t i = 0; i < k->caches.n && i < 16; i++) {
+		uint64_t node = k->caches.v[i].addr + l->list.offset;
+
+		for (uint32_t n = 0; n < WH_LIMIT_CACHES; n++) {
+			if (!wh_read_word(x->r, node, &node))
+				break;
+			node = wh_lx_ptr(x, node);
+			/* the caches of the caches are in the image too, but they are slab caches */
+			if (node >= x->ks->image_start && node < x->ks->image_end &&
+			    !wh_map_find(&k->by_addr, node - l->list.offset, &(uint64_t){0})) {
+				*ret = node;
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static struct wh_err *mark_listed(void *arg, uint64_t node)
+{
+	struct list_arg *a = arg;
+	uint64_t i;
+
+	if (wh_map_find(&a->k->by_addr, node - a->l->list.offset, &i))
+		a->k->caches.v[i].listed = true;
+	return NULL;
+}
+
 static struct wh_err *caches_open(struct wh_kslab *k)
 {
 	struct wh_lx *x = k->x;
 	struct cache_layout l;
 	struct list_arg a = {k, &l};
 	uint64_t head, i;
+	bool symbol;
 
 	WH_TRY(wh_layout_resolve(x->names->types, cache_wants,
 				 sizeof(cache_wants) / sizeof(cache_wants[0]), &l));
-	if (l.list.found && wh_lx_symbol(x, "slab_caches", &head))
+	symbol = wh_lx_symbol(x, "slab_caches", &head);
+	if (l.list.found && symbol)
 		WH_TRY(wh_lx_list(x, head, "slab-cache-list", listed_cache, &a));
 	for (size_t n = 0; n < x->slabs.n; n++) {
 		struct wh_lx_slab *s = &x->slabs.v[n];
@@ -166,6 +204,10 @@ static struct wh_err *caches_open(struct wh_kslab *k)
 		WH_TRY(cache_read(k, &l, s->cache_addr, false));
 		if (wh_map_find(&k->by_addr, s->cache_addr, &i))
 			s->cache = (uint16_t)i;
+	}
+	if (l.list.found && !symbol && list_head_find(k, &l, &head)) {
+		WH_TRY(wh_lx_list(x, head, "slab-cache-list", mark_listed, &a));
+		WH_TRY(wh_lx_list(x, head, "slab-cache-list", listed_cache, &a));
 	}
 	return NULL;
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "analyzer/alloc/kslab.h"
+
 #define POOLS_MAX  8192
 #define POOL_PAGES 4 /* DEPOT_POOL_ORDER 2 */
 #define GRANULE	   16
@@ -81,6 +83,83 @@ static void mark_pools(struct wh_depot *d)
 	}
 }
 
+/* ---- the table without its symbol ---- */
+
+#define SAMPLES 8
+
+struct samples {
+	struct wh_lx *x;
+	const struct wh_kcache *c;
+	uint32_t handle[SAMPLES];
+	size_t n;
+};
+
+static struct wh_err *sample_object(void *arg, uint64_t obj)
+{
+	struct samples *s = arg;
+	struct wh_ktrack t;
+
+	if (s->n < SAMPLES && wh_ktrack_read(s->x->slab, s->c, obj, 0, &t) && t.handle &&
+	    (!s->n || s->handle[s->n - 1] != t.handle))
+		s->handle[s->n++] = t.handle;
+	return s->n < SAMPLES ? NULL : &wh_err_cancelled; /* enough */
+}
+
+static void sample_handles(struct samples *s)
+{
+	for (size_t i = 0; i < s->x->slab->caches.n && s->n < SAMPLES; i++) {
+		s->c = &s->x->slab->caches.v[i];
+		if (s->c->valid && s->c->store_user && s->c->slabs && s->c->slabs < 64)
+			wh_err_destroy(wh_kslab_each_object(s->x->slab, s->c, sample_object, s));
+	}
+}
+
+/* The table is right when it leads from every handle to a record of that handle. */
+static bool table_fits(struct wh_depot *d, const struct samples *s)
+{
+	uint64_t frames[WH_DEPOT_FRAMES];
+
+	for (size_t i = 0; i < s->n; i++)
+		if (!wh_depot_fetch(d, s->handle[i], frames))
+			return false;
+	return s->n > 0;
+}
+
+/*
+ * A kernel without data symbols: some word of the image is the pool pointer of a handle that we have, and
+ * the table begins `index` words before it.
+ */
+static bool search_table(struct wh_depot *d)
+{
+	struct wh_lx *x = d->x;
+	struct samples s = {.x = x};
+	uint64_t index, word = x->abi.word;
+
+	sample_handles(&s);
+	if (!s.n)
+		return false;
+	index = bits_get(d->index, s.handle[0]) - d->bias;
+	for (uint64_t va = x->ks->image_start; va < x->ks->image_end; va += x->page_bytes) {
+		uint8_t page[4096];
+
+		for (uint64_t part = 0; part < x->page_bytes; part += sizeof(page)) {
+			if (wh_read_some(x->r, WH_VIRT, va + part, page, sizeof(page), NULL) !=
+			    sizeof(page))
+				continue;
+			for (uint64_t off = 0; off < sizeof(page); off += word) {
+				uint64_t p = wh_lx_ptr(x, wh_get_word(x->abi, page + off));
+
+				if (!wh_lx_is_direct(x, p) || (p & (x->page_bytes - 1)))
+					continue;
+				d->pools = va + part + off - index * word;
+				if (table_fits(d, &s))
+					return true;
+			}
+		}
+	}
+	return false;
+}
+
 struct wh_err *wh_depot_open(struct wh_lx *x, struct wh_depot **ret)
 {
 	struct wh_depot *d = wh_calloc(1, sizeof(*d));
@@ -90,9 +169,9 @@ struct wh_err *wh_depot_open(struct wh_lx *x, struct wh_depot **ret)
 		return &wh_err_nomem;
 	d->x = x;
 	*ret = NULL;
-	if ((!wh_lx_symbol(x, "stack_pools", &d->pools) &&
-	     !wh_lx_symbol(x, "stack_slabs", &d->pools)) ||
-	    !layout_open(d)) {
+	if (!layout_open(d) || (!wh_lx_symbol(x, "stack_pools", &d->pools) &&
+				!wh_lx_symbol(x, "stack_slabs", &d->pools) &&
+				(x->names->have_data_symbols || !search_table(d)))) {
 		free(d);
 		return NULL;
 	}
