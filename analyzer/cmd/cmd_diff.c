@@ -131,8 +131,7 @@ static struct wh_err *emit_caches(struct wh_emit *e, const wh_change_vec *v)
 		return &wh_err_nomem;
 	for (size_t i = 0; i < v->n; i++)
 		sums[i] = (struct cache_sum){v->v[i].entry->cache, v->v[i].before, v->v[i].after};
-	if (v->n)
-		qsort(sums, v->n, sizeof(*sums), cache_name_cmp);
+	wh_sort(sums, v->n, sizeof(*sums), cache_name_cmp);
 	for (size_t i = 0; i < v->n; i++) {
 		if (n && !strcmp(sums[n - 1].name, sums[i].name)) {
 			wh_tally_add(&sums[n - 1].before, sums[i].before.count,
@@ -142,8 +141,7 @@ static struct wh_err *emit_caches(struct wh_emit *e, const wh_change_vec *v)
 			sums[n++] = sums[i];
 		}
 	}
-	if (n)
-		qsort(sums, n, sizeof(*sums), cache_growth_cmp);
+	wh_sort(sums, n, sizeof(*sums), cache_growth_cmp);
 	wh_emit_table(e, "caches", "By cache", cols, sizeof(cols) / sizeof(cols[0]));
 	for (size_t i = 0; i < n; i++) {
 		wh_emit_row(e);

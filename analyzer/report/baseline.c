@@ -27,7 +27,7 @@ static void settle(struct wh_baseline *b)
 
 	if (!b->entries.n)
 		return;
-	qsort(b->entries.v, b->entries.n, sizeof(*b->entries.v), entry_cmp);
+	wh_sort(b->entries.v, b->entries.n, sizeof(*b->entries.v), entry_cmp);
 	for (size_t i = 1; i < b->entries.n; i++) {
 		struct wh_baseline_entry *last = &b->entries.v[o], *e = &b->entries.v[i];
 
@@ -341,7 +341,6 @@ struct wh_err *wh_baseline_compare(const struct wh_baseline *before,
 		if (!wh_baseline_find(after, e->signature))
 			WH_TRY(WH_VEC_PUSH(ret, c));
 	}
-	if (ret->n)
-		qsort(ret->v, ret->n, sizeof(*ret->v), change_cmp);
+	wh_sort(ret->v, ret->n, sizeof(*ret->v), change_cmp);
 	return NULL;
 }
