@@ -27,8 +27,11 @@ struct wh_umem {
 	int64_t newest; /**< timestamp of the newest audit record; INT64_MIN not looked for yet */
 };
 
-/** Sets anchor, layout, types and the parts of k that open needs; &wh_err_not_mine. */
-struct wh_err *wh_umem_find(struct wh_umem *u) WH_MUST_CHECK;
+/**
+ * Sets anchor, layout, types and the parts of k that open needs; &wh_err_not_mine.  @dwarf: the process's own
+ * types may be used.
+ */
+struct wh_err *wh_umem_find(struct wh_umem *u, bool dwarf) WH_MUST_CHECK;
 /** After wh_kmem_open: arenas that no symbol led to, the number of processors, the depth of stacks. */
 struct wh_err *wh_umem_complete(struct wh_umem *u) WH_MUST_CHECK;
 

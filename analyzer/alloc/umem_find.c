@@ -254,7 +254,7 @@ static struct wh_err *try_layout(struct wh_umem *u, const struct layout *l, unsi
 	return NULL;
 }
 
-struct wh_err *wh_umem_find(struct wh_umem *u)
+struct wh_err *wh_umem_find(struct wh_umem *u, bool dwarf)
 {
 	uint64_t anchor = 0;
 	bool found = false;
@@ -271,7 +271,7 @@ struct wh_err *wh_umem_find(struct wh_umem *u)
 				.symbol_arg = u,
 				.abi = u->p->abi,
 				.page_size = 4096};
-	if (fits(u, u->p->names->types, anchor)) {
+	if (dwarf && fits(u, u->p->names->types, anchor)) {
 		u->k.types = u->p->names->types;
 		u->layout = "DWARF";
 		return NULL;
