@@ -205,6 +205,28 @@ static const char *form_name(const struct subject *s, const struct wh_search_hit
 	return s->aliases.v[h->form - FORM_ALIAS].form;
 }
 
+static bool in_roots(const struct wh_plan *p, uint64_t va)
+{
+	for (size_t i = 0; i < p->roots.n; i++)
+		if (p->roots.v[i].space == WH_VIRT && va >= p->roots.v[i].label &&
+		    va - p->roots.v[i].label < p->roots.v[i].len &&
+		    !p->kinds.v[p->roots.v[i].kind].off)
+			return true;
+	return false;
+}
+
+/* Who holds a possibly lost object: these are no misses, but all there is. */
+static const char *interior_name(struct subject *s, uint64_t va, uint32_t row)
+{
+	if (row == WH_ROW_NONE)
+		return in_roots(&s->t->plan, va) ? "pointer into its middle, in a root" : NULL;
+	switch (wh_marks_verdict(s->marks, row)) {
+	case WH_VERDICT_REACHABLE: return "pointer into its middle, in a live object";
+	case WH_VERDICT_POSSIBLE: return "pointer into its middle, in a possibly lost object";
+	default: return NULL;
+	}
+}
+
 /* Object to itself, or leaked to leaked, is no miss: it explains an indirect leak. */
 static const char *miss_name(struct subject *s, const struct wh_search_hit *h)
 {
@@ -216,6 +238,8 @@ static const char *miss_name(struct subject *s, const struct wh_search_hit *h)
 	row = wh_buftab_find(s->t->buftab, va);
 	if (row == s->row)
 		return "pointer in the object itself";
+	if (wh_marks_verdict(s->marks, s->row) == WH_VERDICT_POSSIBLE && interior_name(s, va, row))
+		return interior_name(s, va, row);
 	if (row == WH_ROW_NONE)
 		return form_name(s, h);
 	switch (wh_marks_verdict(s->marks, row)) {
