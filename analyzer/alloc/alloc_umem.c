@@ -18,6 +18,7 @@
 
 #include "analyzer/alloc/umem.h"
 #include "analyzer/base/hashmap.h"
+#include "formats/note.h"
 
 #define MAGIC_HEADER   0x3a10c000u /* one tag of 8 bytes */
 #define MAGIC_LP64     0x16ba7000u /* second tag of 16 bytes */
@@ -34,7 +35,6 @@ static void umem_close(void *priv)
 	wh_kmem_fini(&u->k);
 	wh_types_destroy(u->types);
 	WH_VEC_FINI(&u->classes);
-	WH_VEC_FINI(&u->segs);
 	free(u);
 }
 
@@ -259,7 +259,7 @@ static struct wh_err *add_segment(void *arg, const struct wh_vmem_seg *s)
 	r->u->sum.used++;
 	r->u->sum.used_bytes += s->end - s->start;
 	WH_TRY(add_row(r->u, r->cls, s->start, s->end - s->start, WH_BUF_ALLOCATED, &row));
-	return WH_VEC_PUSH(&r->u->segs, (struct wh_kmem_buf){row, s->addr});
+	return WH_VEC_PUSH(&r->u->k.seg_rows, (struct wh_kmem_seg_row){row, s->addr});
 }
 
 static struct wh_err *add_arena(struct wh_umem *u, const char *name, uint16_t *ret_cls)
@@ -272,24 +272,19 @@ static struct wh_err *add_arena(struct wh_umem *u, const char *name, uint16_t *r
 	return v ? wh_vmem_each_seg(&u->k, v, add_segment, &r) : NULL;
 }
 
-static int by_addr(const void *a, const void *b)
-{
-	const struct wh_kmem_buf *x = a, *y = b;
-
-	return x->addr < y->addr ? -1 : x->addr > y->addr;
-}
-
 static struct wh_err *umem_build(void *priv)
 {
 	struct wh_umem *u = priv;
 
 	WH_TRY(claim_memory(u));
+	/* With findleaks' meaning mappings without a name are buffers of their own. */
+	u->p->memory_nodes = wh_dump_find_note(u->p->t->dump, "CORE", WH_NT_PSTATUS, NULL) != NULL;
 	for (size_t i = 0; i < u->k.caches.n; i++)
 		if (is_program_cache(&u->k.caches.v[i]))
 			WH_TRY(add_cache(u, &u->k.caches.v[i]));
 	WH_TRY(add_arena(u, "umem_oversize", &u->cls_oversize));
 	WH_TRY(add_arena(u, "umem_memalign", &u->cls_memalign));
-	wh_sort(u->segs.v, u->segs.n, sizeof(*u->segs.v), by_addr);
+	wh_kmem_sort_seg_rows(&u->k);
 	u->sum.free += u->sum.cached;
 	u->sum.free_bytes += u->sum.cached_bytes;
 	if (u->sum.bytes > u->sum.used_bytes + u->sum.free_bytes)
@@ -386,12 +381,10 @@ static struct wh_kmem_cache *cache_of(struct wh_umem *u, uint32_t row)
 static struct wh_err *origin_of_segment(struct wh_umem *u, uint64_t addr, struct wh_arena *a,
 					struct wh_origin *ret)
 {
-	struct wh_kmem_buf key = {.addr = addr};
-	const struct wh_kmem_buf *b =
-		u->segs.n ? bsearch(&key, u->segs.v, u->segs.n, sizeof(key), by_addr) : NULL;
+	uint64_t seg = wh_kmem_row_ctl(&u->k, /* cls_id= */ 0, addr);
 	struct wh_vmem_seg s;
 
-	if (!b || !wh_vmem_read_seg(&u->k, b->ctl, &s) || !s.depth)
+	if (!seg || !wh_vmem_read_seg(&u->k, seg, &s) || !s.depth)
 		return NULL;
 	ret->source = "vmem audit";
 	ret->has_pid = true;

@@ -23,7 +23,6 @@ struct wh_umem {
 	WH_VEC(uint16_t) classes; /**< by cache index */
 	uint16_t cls_oversize, cls_memalign;
 	struct wh_heap_totals sum;
-	WH_VEC(struct wh_kmem_buf) segs; /**< rows from vmem arenas: row address, vmem_seg */
 	int64_t newest; /**< timestamp of the newest audit record; INT64_MIN not looked for yet */
 };
 

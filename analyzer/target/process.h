@@ -81,6 +81,7 @@ struct wh_process {
 	uint64_t pid;
 	int signal;	    /**< that killed it, 0 none */
 	bool have_files;    /**< NT_FILE was there */
+	bool memory_nodes;  /**< anonymous memory that no heap claimed is a buffer, not a root */
 	bool tp_known;	    /**< every thread's thread pointer is known */
 	bool truncated;	    /**< some mapping lost its contents to the end of the file */
 	uint64_t cut_bytes; /**< [bytes] that were cut off */

@@ -18,11 +18,14 @@
 #include <string.h>
 
 #include "analyzer/target/process.h"
+#include "formats/note.h"
 
 struct roots {
 	struct wh_process *p;
 	uint16_t stacks, anonymous, files, dead;
 	uint64_t hollow, n_hollow, first_hollow;
+	uint16_t cls[2]; /* mmap, sbrk */
+	bool have_cls[2];
 };
 
 static struct wh_err *module_kind(struct wh_process *p, uint32_t module, uint16_t *ret)
@@ -54,6 +57,39 @@ static bool in_stack(const struct wh_process *p, uint64_t addr)
 	return false;
 }
 
+/* The end of the heap that brk(2) grows, from NT_PSTATUS of illumos: brkbase, brksize. */
+static bool in_brk(const struct wh_process *p, uint64_t addr)
+{
+	const struct wh_note *n = wh_dump_find_note(p->t->dump, "CORE", WH_NT_PSTATUS, NULL);
+	size_t w = p->abi.word;
+	uint64_t base;
+
+	if (!n || n->desc_len < 48 + 2 * w)
+		return false;
+	base = wh_get_word(p->abi, n->desc + 48);
+	return addr - base < wh_get_word(p->abi, n->desc + 48 + w);
+}
+
+/* What mmap(2) or sbrk(2) gave to nobody we know: reached through pointers, or lost. */
+static struct wh_err *add_memory_node(struct roots *r, uint64_t start, uint64_t end)
+{
+	static const char *const names[] = {"mmap", "sbrk"};
+	int brk = in_brk(r->p, start);
+	struct wh_target *t = r->p->t;
+
+	start = (start + 7) & ~7ull;
+	if (end <= start)
+		return NULL;
+	if (!r->have_cls[brk]) {
+		struct wh_class c = {.name = names[brk], .model = "mapping"};
+
+		WH_TRY(wh_buftab_add_class(t->buftab, &c, &r->cls[brk]));
+		r->have_cls[brk] = true;
+	}
+	WH_TRY(wh_buftab_add(t->buftab, r->cls[brk], start, end - start, WH_BUF_ALLOCATED));
+	return wh_plan_add_node(&t->plan, WH_VIRT, start, start, end - start);
+}
+
 static struct wh_err *add_piece(void *arg, const struct wh_map_area *m, uint64_t start,
 				uint64_t end)
 {
@@ -79,6 +115,8 @@ static struct wh_err *add_piece(void *arg, const struct wh_map_area *m, uint64_t
 		end = m->present_end;
 	if (start >= end)
 		return NULL;
+	if (p->memory_nodes && kind == r->anonymous)
+		return add_memory_node(r, start, end);
 	return wh_plan_add_root(&p->t->plan, kind, WH_VIRT, start, start, end - start);
 }
 

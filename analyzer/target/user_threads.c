@@ -21,8 +21,9 @@
 #include "analyzer/base/limits.h"
 #include "analyzer/target/process.h"
 
-#define TCB_SIZE     0x1000u  /* struct pthread is 0x900 and less on every version and word size */
-#define TOP_OF_STACK 0x20000u /* static TLS and TCB lie in the last part of a stack */
+#define STACK_BIAS_V9 2047
+#define TCB_SIZE      0x1000u  /* struct pthread is 0x900 and less on every version and word size */
+#define TOP_OF_STACK  0x20000u /* static TLS and TCB lie in the last part of a stack */
 
 static int reg_index(const struct wh_arch *a, const char *name)
 {
@@ -48,11 +49,74 @@ static void i386_thread_pointer(const struct wh_process *p, const struct wh_note
 			th->tp = wh_get_u32(p->abi, n->desc + at + 4);
 }
 
+/*
+ * illumos keeps registers in NT_LWPSTATUS, in the order of <sys/regset.h>; here by the names of arch.h.
+ * Offsets of lwpstatus_t: pr_lwpid 4, pr_cursig 12, pr_reg 544 (LP64) or 344 (ILP32).
+ */
+static const char *const illumos_amd64[] = {
+	"r15", "r14", "r13", "r12", "r11", "r10", "r9",	     "r8",	"rdi", "rsi",
+	"rbp", "rbx", "rdx", "rcx", "rax", "",	  "",	     "rip",	"cs",  "eflags",
+	"rsp", "ss",  "fs",  "gs",  "es",  "ds",  "fs_base", "gs_base", NULL};
+static const char *const illumos_i386[] = {"gs",  "fs",	 "es",	   "ds",  "edi", "esi", "ebp",
+					   "",	  "ebx", "edx",	   "ecx", "eax", "",	"",
+					   "eip", "cs",	 "eflags", "esp", "ss",	 NULL};
+
+static void lwp_registers(const struct wh_process *p, const uint8_t *reg, size_t n,
+			  struct wh_thread *th)
+{
+	const char *const *order = p->arch->elf_machine == EM_X86_64 ? illumos_amd64
+				   : p->arch->elf_machine == EM_386  ? illumos_i386
+								     : p->arch->reg_names;
+
+	for (size_t i = 0; i < n && order && order[i]; i++) {
+		int at = *order[i] ? reg_index(p->arch, order[i]) : -1;
+
+		if (at < 0 || at >= WH_REGS_MAX)
+			continue;
+		th->regs.v[at] = wh_get_word(p->abi, reg + i * p->abi.word);
+		if (th->regs.n <= (uint32_t)at)
+			th->regs.n = (uint32_t)at + 1;
+	}
+}
+
+static struct wh_err *read_lwps(struct wh_process *p)
+{
+	const struct wh_note *n = NULL;
+	size_t regs = p->abi.word == 8 ? 544 : 344;
+
+	while ((n = wh_dump_find_note(p->t->dump, "CORE", NT_LWPSTATUS, n))) {
+		struct wh_thread th = {0};
+		bool v9 = p->arch->abi.big_endian && p->abi.word == 8;
+
+		if (n->desc_len < regs + 19u * p->abi.word) {
+			wh_diag_add(p->ctx->diags, WH_DIAG_WARN, "thread-note", 0,
+				    "NT_LWPSTATUS of %zu bytes has no registers", n->desc_len);
+			continue;
+		}
+		th.tid = wh_get_u32(p->abi, n->desc + 4);
+		th.signal = wh_get_u16(p->abi, n->desc + 12);
+		lwp_registers(p, n->desc + regs, (n->desc_len - regs) / p->abi.word, &th);
+		th.sp = reg(&th, p->arch->reg_sp);
+		/* The 64-bit SPARC ABI biases stack pointers. */
+		if (v9 && (th.sp & 1))
+			th.sp += STACK_BIAS_V9;
+		th.pc = reg(&th, p->arch->reg_pc);
+		th.tp = reg(&th, p->arch->reg_tp);
+		if (p->threads.n >= WH_LIMIT_TASKS)
+			break;
+		WH_TRY(WH_VEC_PUSH(&p->threads, th));
+	}
+	return NULL;
+}
+
 static struct wh_err *read_threads(struct wh_process *p)
 {
 	const struct wh_dump *d = p->t->dump;
 	struct wh_thread *th = NULL;
 
+	/* NT_PSTATUS is illumos'; its NT_PRSTATUS is a relic without use. */
+	if (p->arch && wh_dump_find_note(d, "CORE", NT_PSTATUS, NULL))
+		return read_lwps(p);
 	for (size_t i = 0; i < d->n_notes && p->arch; i++) {
 		const struct wh_note *n = &d->notes[i];
 		bool linux_note = strcmp(n->name, "LINUX") == 0;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/alloc/umem.h"
 #include "analyzer/cmd/mdb/mdb.h"
 #include "analyzer/target/linux.h"
 #include "analyzer/target/target_user.h"
@@ -94,6 +95,9 @@ struct wh_err *wh_mdb_open(struct wh_run *run, struct wh_mdb *m)
 		m->types = m->il->types;
 	} else if (u) {
 		m->types = u->names ? u->names->types : NULL;
+		for (size_t i = 0; i < u->heaps.n; i++)
+			if (u->heaps.v[i].ops == &wh_heap_umem)
+				m->kmem = &((struct wh_umem *)u->heaps.v[i].priv)->k;
 	} else if (m->t->ops == &wh_target_linux_ops) {
 		m->types = ((struct wh_lx *)m->t->priv)->names->types;
 	}

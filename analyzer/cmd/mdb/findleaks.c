@@ -67,6 +67,14 @@ static int64_t leak_time(struct wh_mdb *m, const struct wh_mleak *l)
 	return 0;
 }
 
+static bool is_arena(const struct wh_kmem *k, uint64_t addr)
+{
+	for (size_t i = 0; i < k->arenas.n; i++)
+		if (k->arenas.v[i].addr == addr)
+			return true;
+	return false;
+}
+
 static void leak_make(struct wh_mdb *m, uint32_t row, struct wh_mleak *l)
 {
 	const struct wh_buftab *t = m->t->buftab;
@@ -80,7 +88,7 @@ static void leak_make(struct wh_mdb *m, uint32_t row, struct wh_mleak *l)
 			       .data = wh_buftab_size(t, row),
 			       .cid = cls->id};
 	l->ctl = l->buf;
-	if (!strcmp(cls->model, "vmem")) {
+	if (!strcmp(cls->model, "vmem") || (m->kmem && !c && is_arena(m->kmem, cls->id))) {
 		l->type = LEAK_VMEM;
 		l->cid = 0;
 		l->ctl = wh_kmem_row_ctl(m->kmem, cls->id, l->buf);
