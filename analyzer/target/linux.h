@@ -185,11 +185,12 @@ struct wh_lx {
 	WH_VEC(uint64_t) pending; /**< object addresses that are logically free */
 
 	uint16_t kind_struct_page, kind_image, kind_module, kind_percpu, kind_stack, kind_regs,
-		kind_reserved, kind_rcu;
+		kind_reserved, kind_rcu, kind_kmemleak;
 	uint16_t cls_page, cls_compound, cls_large, cls_vmalloc, cls_percpu;
 	uint64_t tick_ns, jiffies, jiffies0; /**< length of a tick, now, at boot; 0 unknown */
 	bool built;
-	struct wh_map reverse; /**< frame -> vmalloc address, once somebody asks */
+	struct wh_map kmemleak; /**< start of an allocation -> kmemleak_object */
+	struct wh_map reverse;	/**< frame -> vmalloc address, once somebody asks */
 };
 
 /* ---- small helpers (linux_util.c) ---- */
@@ -251,6 +252,25 @@ void wh_lx_pages_range(const struct wh_lx *x, uint64_t *ret_first, uint64_t *ret
 void wh_lx_pages_count(struct wh_lx *x);
 /** Struct page of a frame into @buf; false when unreadable. */
 bool wh_lx_page_read(struct wh_lx *x, struct wh_reader *r, uint64_t pfn, uint8_t *buf);
+
+/* ---- recorders beside SLUB's tracks (linux_owner.c) ---- */
+
+/** What one of them kept of an allocation. */
+struct wh_lx_record {
+	const char *source;
+	uint64_t addrs[64]; /**< return addresses, innermost first */
+	uint32_t n, pid;
+	bool has_pid, has_time;
+	uint64_t time_ns; /**< since boot */
+	uint64_t requested;
+};
+bool wh_lx_owner_page(struct wh_lx *x, uint64_t pfn, struct wh_lx_record *ret);
+/** @addr is the start of the allocation. */
+bool wh_lx_owner_kmemleak(struct wh_lx *x, uint64_t addr, struct wh_lx_record *ret);
+bool wh_lx_owner_kfence(struct wh_lx *x, uint64_t addr, struct wh_lx_record *ret);
+/** Indexes kmemleak's objects; what the kernel declared to be no leak is reachable. */
+struct wh_err *wh_lx_kmemleak_build(struct wh_lx *x) WH_MUST_CHECK;
+struct wh_err *wh_lx_kfence_build(struct wh_lx *x) WH_MUST_CHECK;
 
 /* ---- the other parts ---- */
 

@@ -172,25 +172,59 @@ static struct wh_err *track_origin(struct wh_lx *x, const struct wh_kcache *c, u
 	return frames_make(x, a, addrs, n, &ret->frames, &ret->n_frames);
 }
 
+static struct wh_err *record_origin(struct wh_lx *x, const struct wh_lx_record *r,
+				    struct wh_arena *a, struct wh_origin *ret)
+{
+	ret->source = r->source;
+	ret->stack_id = wh_hash_bytes(r->addrs, r->n * sizeof(*r->addrs), WH_HASH_SEED) | 1;
+	ret->has_pid = r->has_pid;
+	ret->pid = r->pid;
+	ret->requested = r->requested;
+	ret->has_time = r->has_time;
+	ret->time_ns = r->time_ns;
+	if (r->has_time && x->t->dump_time_ns > r->time_ns)
+		ret->age_ns = x->t->dump_time_ns - r->time_ns;
+	return frames_make(x, a, r->addrs, r->n, &ret->frames, &ret->n_frames);
+}
+
+/* Whatever another recorder kept of the buffer at @addr. */
+static bool other_record(struct wh_lx *x, uint32_t row, uint64_t addr, struct wh_lx_record *ret)
+{
+	uint16_t cls = wh_buftab_class_of(x->t->buftab, row);
+	uint64_t pfn;
+
+	if (wh_lx_owner_kfence(x, addr, ret) || wh_lx_owner_kmemleak(x, addr, ret))
+		return true;
+	/* The owner of a slab's page is whoever needed a new slab: it says nothing of the object. */
+	return (cls == x->cls_compound || cls == x->cls_large || cls == x->cls_page) &&
+	       wh_kspace_virt_to_pfn(x->ks, addr, &pfn) && wh_lx_owner_page(x, pfn, ret);
+}
+
 struct wh_err *wh_lx_origin(struct wh_target *t, uint32_t row, struct wh_arena *a,
 			    struct wh_origin *ret)
 {
 	struct wh_lx *x = t->priv;
 	uint64_t addr = wh_buftab_addr(t->buftab, row);
-	const struct wh_kcache *c;
 	const struct wh_lx_vmarea *v;
+	const struct wh_kcache *c;
+	struct wh_lx_record r;
 
 	memset(ret, 0, sizeof(*ret));
-	if (wh_buftab_class_of(t->buftab, row) == x->cls_vmalloc) {
-		v = wh_lx_vmalloc_find(x, addr);
-		if (!v || !v->caller)
-			return NULL;
-		ret->source = "vmalloc caller";
-		ret->stack_id = wh_hash_u64(v->caller) | 1;
-		return frames_make(x, a, &v->caller, 1, &ret->frames, &ret->n_frames);
-	}
 	c = wh_lx_row_cache(x, row);
-	return c ? track_origin(x, c, addr, a, ret) : NULL;
+	if (c)
+		WH_TRY(track_origin(x, c, addr, a, ret));
+	if (ret->source)
+		return NULL;
+	if (other_record(x, row, addr, &r))
+		return record_origin(x, &r, a, ret);
+	if (wh_buftab_class_of(t->buftab, row) != x->cls_vmalloc)
+		return NULL;
+	v = wh_lx_vmalloc_find(x, addr);
+	if (!v || !v->caller)
+		return NULL;
+	ret->source = "vmalloc caller";
+	ret->stack_id = wh_hash_u64(v->caller) | 1;
+	return frames_make(x, a, &v->caller, 1, &ret->frames, &ret->n_frames);
 }
 
 static struct wh_err *track_event(struct wh_lx *x, const struct wh_kcache *c, uint64_t obj,
@@ -219,9 +253,22 @@ struct wh_err *wh_lx_trail(struct wh_target *t, uint64_t addr, struct wh_arena *
 {
 	struct wh_lx *x = t->priv;
 	const struct wh_lx_slab *s = wh_kslab_find_slab(x->slab, addr);
+	uint32_t row = wh_buftab_find(t->buftab, addr);
 	const struct wh_kcache *c;
+	struct wh_lx_record r;
 	uint64_t first;
 
+	if (row != WH_ROW_NONE && other_record(x, row, wh_buftab_addr(t->buftab, row), &r)) {
+		struct wh_event ev = {.source = r.source,
+				      .what = "alloc",
+				      .has_pid = r.has_pid,
+				      .pid = r.pid,
+				      .has_time = r.has_time,
+				      .time_ns = r.time_ns};
+
+		WH_TRY(frames_make(x, a, r.addrs, r.n, &ev.frames, &ev.n_frames));
+		WH_TRY(WH_VEC_PUSH(ret, ev));
+	}
 	if (!s || s->cache == WH_LX_NO_CACHE)
 		return NULL;
 	c = &x->slab->caches.v[s->cache];

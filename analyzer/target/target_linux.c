@@ -23,6 +23,7 @@ static void linux_close(struct wh_target *t)
 	wh_depot_close(x->depot);
 	wh_map_fini(&x->pcp);
 	wh_map_fini(&x->reverse);
+	wh_map_fini(&x->kmemleak);
 	WH_VEC_FINI(&x->cpus);
 	WH_VEC_FINI(&x->chunks);
 	WH_VEC_FINI(&x->slabs);
@@ -111,6 +112,7 @@ static struct wh_err *kinds_open(struct wh_lx *x)
 	WH_TRY(wh_plan_add_kind(p, "registers", &x->kind_regs));
 	WH_TRY(wh_plan_add_kind(p, "reserved memory", &x->kind_reserved));
 	WH_TRY(wh_plan_add_kind(p, "struct pages", &x->kind_struct_page));
+	WH_TRY(wh_plan_add_kind(p, "kmemleak annotations", &x->kind_kmemleak));
 	return wh_plan_add_kind(p, "RCU callbacks", &x->kind_rcu);
 }
 
@@ -150,6 +152,7 @@ static struct wh_err *linux_build(struct wh_target *t)
 	wh_lx_image_frames(x);
 	WH_TRY(wh_kslab_open(x, &x->slab));
 	WH_TRY(wh_kslab_build(x->slab));
+	WH_TRY(wh_lx_kfence_build(x));
 	WH_TRY(wh_lx_percpu_build(x));
 	WH_TRY(wh_lx_vmalloc_build(x));
 	WH_TRY(wh_lx_tasks_build(x));
@@ -157,6 +160,7 @@ static struct wh_err *linux_build(struct wh_target *t)
 	WH_TRY(wh_lx_vmalloc_label(x));
 	WH_TRY(wh_depot_open(x, &x->depot));
 	WH_TRY(wh_lx_dead_build(x));
+	WH_TRY(wh_lx_kmemleak_build(x));
 	WH_TRY(wh_lx_tasks_roots(x));
 	WH_TRY(wh_lx_roots_build(x));
 	if (!t->recorded)
