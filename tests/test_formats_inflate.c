@@ -51,12 +51,12 @@ static size_t pack(size_t n, int level, int strategy, int window)
 /* Whatever deflate makes of it is decoded, not left to zlib. */
 START_TEST(every_stream_that_deflate_writes)
 {
-	static const size_t sizes[] = {1, 100, 4096, 16384, 65536};
+	static const size_t sizes[] = {1, 100, 4096, 65536};
 	static const int strategies[] = {Z_DEFAULT_STRATEGY, Z_FILTERED, Z_HUFFMAN_ONLY, Z_RLE,
 					 Z_FIXED};
 
-	for (size_t s = 0; s < 5; s++)
-		for (int level = 0; level <= 9; level++)
+	for (size_t s = 0; s < 4; s++)
+		for (int level = 0; level <= 9; level += 1 + level / 2)
 			for (size_t t = 0; t < 5; t++) {
 				size_t len;
 
@@ -83,7 +83,7 @@ START_TEST(damaged_streams)
 	const size_t n = 4096;
 
 	fill((unsigned int)_i, n, 7);
-	for (int i = 0; i < 3000; i++) {
+	for (int i = 0; i < 600; i++) {
 		size_t len = pack(n, 1 + i % 9, i % 5, 15), cut = len;
 		uint8_t *exact;
 

@@ -269,7 +269,7 @@ START_TEST(tables_lost)
 	struct wh_kspace *k = NULL;
 
 	gen_kernel_elf(&g, true, 0, &b);
-	/* gen_kernel puts all tables but the top one behind 16 MiB */
+	/* gen_kernel puts all tables but the top one behind 8 MiB */
 	expect_ok(wh_dump_open_mem(ctx, b.p, b.n - (3 << 20), &d));
 	if (g.arm64) { /* VMCOREINFO says where the direct map is */
 		struct wh_reader *r = NULL;
@@ -369,7 +369,7 @@ START_TEST(each_mapping)
 	ck_assert_uint_eq(c.bytes, 4900);
 	c = (struct count){0};
 	expect_ok(wh_kspace_each_mapping(k, r, k->kernel_min, UINT64_MAX, count_mapping, &c));
-	ck_assert_uint_eq(c.bytes, (22ull << 20) + 5 * ps);
+	ck_assert_uint_eq(c.bytes, (14ull << 20) + 5 * ps);
 	wh_reader_destroy(r);
 	wh_kspace_close(k);
 	wh_dump_close(d);

@@ -10,7 +10,7 @@
 
 #include "tests/fuzz/fuzz.h"
 
-#define RUNS 150
+#define RUNS 40
 
 /* Values that sizes, counts and offsets like least. */
 static const uint64_t nasty[] = {0,	     1,		 0x7f,	     0x80,	     0xff,

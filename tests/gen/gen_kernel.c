@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RAM_SIZE   (18ull << 20)
+#define RAM_SIZE   (10ull << 20)
 #define IMAGE_SIZE (4ull << 20)
 #define TWO_MIB	   (2ull << 20)
 #define MAP	   0xffffffff80000000ull
@@ -127,7 +127,7 @@ void gen_kernel_make(struct gen_kernel *k)
 	k->root_pa = k->image_pa + 0x10000;
 	if (k->pti)
 		k->user_root_pa = k->root_pa + 4096;
-	k->next = k->ram_base + (16ull << 20);
+	k->next = k->ram_base + (8ull << 20);
 	ram_va = k->ram_base + k->page_offset;
 	map_range(k, ram_va, k->ram_base, RAM_SIZE);
 	map_range(k, k->image_va, k->image_pa, IMAGE_SIZE);
