@@ -51,8 +51,7 @@ static bool class_name(struct wh_user *u, uint64_t vptr, struct wh_strbuf *sb)
 	struct wh_sym s;
 	uint64_t off;
 
-	if (wh_symtab_find_addr(u->names->syms, vptr, &s, &off) &&
-	    !strncmp(s.name, "_ZTV", 4))
+	if (wh_symtab_find_addr(u->names->syms, vptr, &s, &off) && !strncmp(s.name, "_ZTV", 4))
 		return wh_demangle_type(s.name + 4, sb);
 	return wh_read_word(u->r, vptr - u->p->abi.word, &typeinfo) &&
 	       typeinfo_name(u, typeinfo, raw, sizeof(raw)) && wh_demangle_type(raw, sb);
