@@ -10,242 +10,18 @@
  *
  *	id = offset of the DIE in .debug_info; bit 63 set for .debug_types
  */
-#include <dwarf.h>
 #include <fcntl.h>
-#include <libdwarf/libdwarf.h>
 #include <libelf.h>
 #include <gelf.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "analyzer/base/arena.h"
-#include "analyzer/base/hashmap.h"
 #include "analyzer/base/limits.h"
-#include "analyzer/base/vec.h"
-#include "dwarf/dwarf_types.h"
+#include "dwarf/dwarf_die.h"
 
-#define ID_TYPES     (1ull << 63)
-#define DEPTH_MAX    16		/* nesting of namespaces and scopes */
 #define CHILDREN_MAX (1u << 20) /* members or enumerators of one type */
 #define NONE	     UINT32_MAX
-
-struct entry {
-	const char *name; /* in the arena */
-	uint64_t id, size;
-	uint32_t next; /* of the same bucket, in order of arrival */
-	uint16_t tag;
-};
-
-struct enumerator {
-	const char *name;
-	int64_t value;
-};
-
-/* A decoded struct, union or enum. */
-struct compound {
-	struct wh_member *members; /* in the arena */
-	struct enumerator *values;
-	size_t n;
-};
-
-struct wh_dwarf {
-	char *path;
-	pthread_mutex_t lock;
-	struct wh_arena arena;
-	Dwarf_Debug dbg;
-	bool opened, usable, whole; /* whole: every unit is indexed */
-	bool in_types;		    /* the walk has come to .debug_types */
-	bool big_endian;
-	uint16_t addr_size;
-	WH_VEC(struct entry) entries;
-	uint32_t *bucket; /* first entry, NONE */
-	uint32_t *last;	  /* last entry, for appending */
-	size_t bucket_mask;
-	WH_VEC(struct compound) compounds;
-	struct wh_map by_id; /* id -> index of compounds */
-};
-
-/* ---- small wrappers: libdwarf's errors all mean "not there" to us ---- */
-
-static void drop_error(struct wh_dwarf *d, Dwarf_Error *e)
-{
-	if (*e)
-		dwarf_dealloc_error(d->dbg, *e);
-	*e = NULL;
-}
-
-static void drop_die(struct wh_dwarf *d, Dwarf_Die die)
-{
-	if (die)
-		dwarf_dealloc(d->dbg, die, DW_DLA_DIE);
-}
-
-static Dwarf_Attribute attr_get(struct wh_dwarf *d, Dwarf_Die die, Dwarf_Half at)
-{
-	Dwarf_Attribute a = NULL;
-	Dwarf_Error e = NULL;
-
-	if (dwarf_attr(die, at, &a, &e) == DW_DLV_OK)
-		return a;
-	drop_error(d, &e);
-	return NULL;
-}
-
-static void attr_drop(struct wh_dwarf *d, Dwarf_Attribute a)
-{
-	if (a)
-		dwarf_dealloc(d->dbg, a, DW_DLA_ATTR);
-}
-
-/* A constant attribute, signed or not. */
-static bool attr_num(struct wh_dwarf *d, Dwarf_Die die, Dwarf_Half at, int64_t *ret)
-{
-	Dwarf_Attribute a = attr_get(d, die, at);
-	Dwarf_Error e = NULL;
-	Dwarf_Unsigned u = 0;
-	Dwarf_Signed s = 0;
-	bool ok = false;
-
-	if (!a)
-		return false;
-	if (dwarf_formudata(a, &u, &e) == DW_DLV_OK) {
-		*ret = (int64_t)u;
-		ok = true;
-	} else {
-		drop_error(d, &e);
-		if (dwarf_formsdata(a, &s, &e) == DW_DLV_OK) {
-			*ret = s;
-			ok = true;
-		}
-	}
-	drop_error(d, &e);
-	attr_drop(d, a);
-	return ok;
-}
-
-static bool attr_flag(struct wh_dwarf *d, Dwarf_Die die, Dwarf_Half at)
-{
-	Dwarf_Attribute a = attr_get(d, die, at);
-	Dwarf_Error e = NULL;
-	Dwarf_Bool b = false;
-
-	if (!a)
-		return false;
-	if (dwarf_formflag(a, &b, &e) != DW_DLV_OK)
-		drop_error(d, &e);
-	attr_drop(d, a);
-	return b;
-}
-
-static bool is_types_die(Dwarf_Die die)
-{
-	return !dwarf_get_die_infotypes_flag(die);
-}
-
-/* The type that @at refers to, as an id; 0 none. */
-static uint64_t attr_ref(struct wh_dwarf *d, Dwarf_Die die, Dwarf_Half at)
-{
-	Dwarf_Attribute a = attr_get(d, die, at);
-	Dwarf_Error e = NULL;
-	Dwarf_Half form = 0;
-	Dwarf_Off off = 0;
-	uint64_t id = 0;
-
-	if (!a)
-		return 0;
-	if (dwarf_whatform(a, &form, &e) == DW_DLV_OK && form == DW_FORM_ref_sig8) {
-		Dwarf_Sig8 sig;
-		Dwarf_Die target = NULL;
-		Dwarf_Bool info = true;
-
-		if (dwarf_formsig8(a, &sig, &e) == DW_DLV_OK &&
-		    dwarf_find_die_given_sig8(d->dbg, &sig, &target, &info, &e) == DW_DLV_OK &&
-		    dwarf_dieoffset(target, &off, &e) == DW_DLV_OK)
-			id = off | (info ? 0 : ID_TYPES);
-		drop_die(d, target);
-	} else if (dwarf_global_formref(a, &off, &e) == DW_DLV_OK) {
-		id = off | (is_types_die(die) ? ID_TYPES : 0);
-	}
-	drop_error(d, &e);
-	attr_drop(d, a);
-	return id;
-}
-
-static const char *die_name(struct wh_dwarf *d, Dwarf_Die die)
-{
-	Dwarf_Error e = NULL;
-	char *name = NULL;
-
-	if (dwarf_diename(die, &name, &e) == DW_DLV_OK)
-		return name;
-	drop_error(d, &e);
-	return NULL;
-}
-
-static uint16_t die_tag(struct wh_dwarf *d, Dwarf_Die die)
-{
-	Dwarf_Error e = NULL;
-	Dwarf_Half tag = 0;
-
-	if (dwarf_tag(die, &tag, &e) != DW_DLV_OK)
-		drop_error(d, &e);
-	return tag;
-}
-
-static uint64_t die_id(struct wh_dwarf *d, Dwarf_Die die)
-{
-	Dwarf_Error e = NULL;
-	Dwarf_Off off = 0;
-
-	if (dwarf_dieoffset(die, &off, &e) != DW_DLV_OK) {
-		drop_error(d, &e);
-		return 0;
-	}
-	return off | (is_types_die(die) ? ID_TYPES : 0);
-}
-
-/* The DIE of @id; the caller drops it; NULL when there is none. */
-static Dwarf_Die die_at(struct wh_dwarf *d, uint64_t id)
-{
-	Dwarf_Error e = NULL;
-	Dwarf_Die die = NULL;
-
-	if (!d->dbg || !id)
-		return NULL;
-	if (dwarf_offdie_b(d->dbg, id & ~ID_TYPES, !(id & ID_TYPES), &die, &e) != DW_DLV_OK) {
-		drop_error(d, &e);
-		return NULL;
-	}
-	return die;
-}
-
-static Dwarf_Die die_child(struct wh_dwarf *d, Dwarf_Die die)
-{
-	Dwarf_Error e = NULL;
-	Dwarf_Die child = NULL;
-
-	if (dwarf_child(die, &child, &e) != DW_DLV_OK) {
-		drop_error(d, &e);
-		return NULL;
-	}
-	return child;
-}
-
-/* The next sibling; drops @die. */
-static Dwarf_Die die_next(struct wh_dwarf *d, Dwarf_Die die)
-{
-	Dwarf_Error e = NULL;
-	Dwarf_Die next = NULL;
-
-	if (dwarf_siblingof_b(d->dbg, die, !is_types_die(die), &next, &e) != DW_DLV_OK) {
-		drop_error(d, &e);
-		next = NULL;
-	}
-	drop_die(d, die);
-	return next;
-}
 
 /* ---- opening ---- */
 
@@ -343,7 +119,7 @@ static struct wh_err *open_once(struct wh_dwarf *d)
 		return NULL;
 	}
 	if (dwarf_get_address_size(d->dbg, &size, &e) != DW_DLV_OK)
-		drop_error(d, &e);
+		wh_dw_drop_error(d, &e);
 	d->addr_size = size;
 	d->usable = true;
 	d->whole = false;
@@ -403,7 +179,7 @@ static bool is_named_tag(uint16_t tag)
 }
 
 static struct wh_err *index_add(struct wh_dwarf *d, const char *prefix, const char *name,
-				struct entry e)
+				struct wh_dw_entry e)
 {
 	char full[1024];
 
@@ -445,65 +221,38 @@ static struct wh_err *index_namespace(struct wh_dwarf *d, Dwarf_Die die, const c
 
 static struct wh_err *index_die(struct wh_dwarf *d, Dwarf_Die die, const char *prefix, int depth)
 {
-	uint16_t tag = die_tag(d, die);
+	uint16_t tag = wh_dw_tag(d, die);
 	const char *name;
 	int64_t size = 0;
 
 	if (tag != DW_TAG_namespace && !is_named_tag(tag))
 		return NULL;
-	name = die_name(d, die);
+	name = wh_dw_name(d, die);
 	if (tag == DW_TAG_namespace)
 		return index_namespace(d, die, prefix, name, depth);
-	if (!name || attr_flag(d, die, DW_AT_declaration))
+	if (!name || wh_dw_flag(d, die, DW_AT_declaration))
 		return NULL;
-	(void)attr_num(d, die, DW_AT_byte_size, &size);
-	return index_add(d, prefix, name,
-			 (struct entry){.id = die_id(d, die), .size = (uint64_t)size, .tag = tag});
+	(void)wh_dw_num(d, die, DW_AT_byte_size, &size);
+	return index_add(
+		d, prefix, name,
+		(struct wh_dw_entry){.id = wh_dw_id(d, die), .size = (uint64_t)size, .tag = tag});
 }
 
 static struct wh_err *index_scope(struct wh_dwarf *d, Dwarf_Die scope, const char *prefix,
 				  int depth)
 {
-	Dwarf_Die die = depth < DEPTH_MAX ? die_child(d, scope) : NULL;
+	Dwarf_Die die = depth < WH_DW_DEPTH_MAX ? wh_dw_child(d, scope) : NULL;
 	struct wh_err *e = NULL;
 
-	for (; !e && die; die = die_next(d, die))
+	for (; !e && die; die = wh_dw_next(d, die))
 		e = index_die(d, die, prefix, depth);
-	drop_die(d, die);
+	wh_dw_drop(d, die);
 	return e;
-}
-
-/* The root DIE of the next unit; NULL after the last.  libdwarf wants a place for every field. */
-static Dwarf_Die next_unit(struct wh_dwarf *d)
-{
-	Dwarf_Unsigned len = 0, type_off = 0, next = 0;
-	Dwarf_Half version, addr_size, off_size, ext_size, unit_type;
-	Dwarf_Error e = NULL;
-	Dwarf_Die die = NULL;
-	Dwarf_Off abbrev = 0;
-	Dwarf_Sig8 sig;
-
-	for (;;) {
-		int rc = dwarf_next_cu_header_d(d->dbg, !d->in_types, &len, &version, &abbrev,
-						&addr_size, &off_size, &ext_size, &sig, &type_off,
-						&next, &unit_type, &e);
-
-		if (rc == DW_DLV_OK) {
-			if (dwarf_siblingof_b(d->dbg, NULL, !d->in_types, &die, &e) == DW_DLV_OK)
-				return die;
-			drop_error(d, &e);
-			continue;
-		}
-		drop_error(d, &e);
-		if (d->in_types || rc == DW_DLV_ERROR)
-			return NULL;
-		d->in_types = true;
-	}
 }
 
 static struct wh_err *index_more(struct wh_dwarf *d)
 {
-	Dwarf_Die die = d->usable ? next_unit(d) : NULL;
+	Dwarf_Die die = d->usable ? wh_dw_next_unit(d) : NULL;
 	struct wh_err *e;
 
 	if (!die) {
@@ -511,8 +260,16 @@ static struct wh_err *index_more(struct wh_dwarf *d)
 		return NULL;
 	}
 	e = index_scope(d, die, "", 0);
-	drop_die(d, die);
+	wh_dw_drop(d, die);
 	return e;
+}
+
+struct wh_err *wh_dw_index_whole(struct wh_dwarf *d)
+{
+	WH_TRY(open_once(d));
+	while (!d->whole)
+		WH_TRY(index_more(d));
+	return NULL;
 }
 
 /* The @nth entry called @name; reads on as long as there are fewer. */
@@ -541,17 +298,17 @@ static uint64_t type_size(struct wh_dwarf *d, uint64_t id, int depth);
 
 static uint64_t array_count(struct wh_dwarf *d, Dwarf_Die array)
 {
-	Dwarf_Die die = die_child(d, array);
+	Dwarf_Die die = wh_dw_child(d, array);
 	uint64_t count = 1;
 	bool known = false;
 
-	for (; die; die = die_next(d, die)) {
+	for (; die; die = wh_dw_next(d, die)) {
 		int64_t n = 0;
 
-		if (die_tag(d, die) != DW_TAG_subrange_type)
+		if (wh_dw_tag(d, die) != DW_TAG_subrange_type)
 			continue;
-		if (!attr_num(d, die, DW_AT_count, &n)) {
-			if (!attr_num(d, die, DW_AT_upper_bound, &n) || n == INT64_MAX)
+		if (!wh_dw_num(d, die, DW_AT_count, &n)) {
+			if (!wh_dw_num(d, die, DW_AT_upper_bound, &n) || n == INT64_MAX)
 				n = -1;
 			n++;
 		}
@@ -567,16 +324,16 @@ static uint64_t die_size(struct wh_dwarf *d, Dwarf_Die die, int depth)
 	uint64_t count;
 	int64_t n = 0;
 
-	if (attr_num(d, die, DW_AT_byte_size, &n))
+	if (wh_dw_num(d, die, DW_AT_byte_size, &n))
 		return n > 0 ? (uint64_t)n : 0;
-	switch (die_tag(d, die)) {
+	switch (wh_dw_tag(d, die)) {
 	case DW_TAG_pointer_type:
 	case DW_TAG_reference_type:
 	case DW_TAG_rvalue_reference_type: return d->addr_size;
 	case DW_TAG_array_type:
 		count = array_count(d, die);
 		if (__builtin_mul_overflow(
-			    count, type_size(d, attr_ref(d, die, DW_AT_type), depth + 1), &count))
+			    count, type_size(d, wh_dw_ref(d, die, DW_AT_type), depth + 1), &count))
 			return 0;
 		return count;
 	case DW_TAG_typedef:
@@ -584,17 +341,17 @@ static uint64_t die_size(struct wh_dwarf *d, Dwarf_Die die, int depth)
 	case DW_TAG_volatile_type:
 	case DW_TAG_restrict_type:
 	case DW_TAG_atomic_type:
-	case DW_TAG_enumeration_type: return type_size(d, attr_ref(d, die, DW_AT_type), depth + 1);
+	case DW_TAG_enumeration_type: return type_size(d, wh_dw_ref(d, die, DW_AT_type), depth + 1);
 	default: return 0;
 	}
 }
 
 static uint64_t type_size(struct wh_dwarf *d, uint64_t id, int depth)
 {
-	Dwarf_Die die = depth < WH_LIMIT_TYPE_DEPTH ? die_at(d, id) : NULL;
+	Dwarf_Die die = depth < WH_LIMIT_TYPE_DEPTH ? wh_dw_at(d, id) : NULL;
 	uint64_t size = die ? die_size(d, die, depth) : 0;
 
-	drop_die(d, die);
+	wh_dw_drop(d, die);
 	return size;
 }
 
@@ -609,17 +366,17 @@ static bool member_place(struct wh_dwarf *d, Dwarf_Die die, uint64_t *ret)
 	bool ok = false;
 
 	*ret = 0;
-	if (attr_num(d, die, DW_AT_data_member_location, &n)) {
+	if (wh_dw_num(d, die, DW_AT_data_member_location, &n)) {
 		*ret = n > 0 ? (uint64_t)n : 0;
 		return true;
 	}
-	a = attr_get(d, die, DW_AT_data_member_location);
+	a = wh_dw_attr(d, die, DW_AT_data_member_location);
 	if (!a)
 		return false;
 	if (dwarf_formexprloc(a, &len, &p, &e) != DW_DLV_OK) {
 		Dwarf_Block *blk = NULL;
 
-		drop_error(d, &e);
+		wh_dw_drop_error(d, &e);
 		if (dwarf_formblock(a, &blk, &e) == DW_DLV_OK) {
 			len = blk->bl_len;
 			p = blk->bl_data;
@@ -636,8 +393,8 @@ static bool member_place(struct wh_dwarf *d, Dwarf_Die die, uint64_t *ret)
 				break;
 		}
 	}
-	drop_error(d, &e);
-	attr_drop(d, a);
+	wh_dw_drop_error(d, &e);
+	wh_dw_attr_drop(d, a);
 	return ok;
 }
 
@@ -646,13 +403,13 @@ static void member_bits(struct wh_dwarf *d, Dwarf_Die die, struct wh_member *m)
 	int64_t bits = 0, off = 0, storage = 0;
 	uint64_t at;
 
-	if (!attr_num(d, die, DW_AT_bit_size, &bits) || bits <= 0 || bits > 128)
+	if (!wh_dw_num(d, die, DW_AT_bit_size, &bits) || bits <= 0 || bits > 128)
 		return;
-	if (attr_num(d, die, DW_AT_data_bit_offset, &off) && off >= 0) {
+	if (wh_dw_num(d, die, DW_AT_data_bit_offset, &off) && off >= 0) {
 		at = (uint64_t)off;
-	} else if (attr_num(d, die, DW_AT_bit_offset, &off)) {
+	} else if (wh_dw_num(d, die, DW_AT_bit_offset, &off)) {
 		/* DWARF 2 counts from the most significant bit of the storage unit. */
-		if (!attr_num(d, die, DW_AT_byte_size, &storage))
+		if (!wh_dw_num(d, die, DW_AT_byte_size, &storage))
 			storage = (int64_t)m->size;
 		at = m->offset * 8;
 		at += d->big_endian ? (uint64_t)off : (uint64_t)(storage * 8 - off - bits);
@@ -667,17 +424,17 @@ static void member_bits(struct wh_dwarf *d, Dwarf_Die die, struct wh_member *m)
 /* A member or a base class (which flattens like an anonymous struct). */
 static bool member_decode(struct wh_dwarf *d, Dwarf_Die die, struct wh_member *ret)
 {
-	uint16_t tag = die_tag(d, die);
+	uint16_t tag = wh_dw_tag(d, die);
 	const char *name;
 	bool placed;
 
 	if (tag != DW_TAG_member && tag != DW_TAG_inheritance)
 		return false;
-	if (attr_flag(d, die, DW_AT_external) || attr_flag(d, die, DW_AT_declaration))
+	if (wh_dw_flag(d, die, DW_AT_external) || wh_dw_flag(d, die, DW_AT_declaration))
 		return false; /* static data member */
-	name = tag == DW_TAG_member ? die_name(d, die) : NULL;
+	name = tag == DW_TAG_member ? wh_dw_name(d, die) : NULL;
 	*ret = (struct wh_member){.name = name ? name : ""};
-	ret->type.id = attr_ref(d, die, DW_AT_type);
+	ret->type.id = wh_dw_ref(d, die, DW_AT_type);
 	ret->size = type_size(d, ret->type.id, 0);
 	placed = member_place(d, die, &ret->offset);
 	member_bits(d, die, ret);
@@ -685,17 +442,17 @@ static bool member_decode(struct wh_dwarf *d, Dwarf_Die die, struct wh_member *r
 	return placed || tag == DW_TAG_member;
 }
 
-static struct wh_err *decode_members(struct wh_dwarf *d, Dwarf_Die die, struct compound *ret)
+static struct wh_err *decode_members(struct wh_dwarf *d, Dwarf_Die die, struct wh_dw_compound *ret)
 {
 	WH_VEC(struct wh_member) v = {0};
-	Dwarf_Die c = die_child(d, die);
+	Dwarf_Die c = wh_dw_child(d, die);
 	struct wh_err *e = NULL;
 	struct wh_member m;
 
-	for (; !e && c && v.n < CHILDREN_MAX; c = die_next(d, c))
+	for (; !e && c && v.n < CHILDREN_MAX; c = wh_dw_next(d, c))
 		if (member_decode(d, c, &m))
 			e = WH_VEC_PUSH(&v, m);
-	drop_die(d, c);
+	wh_dw_drop(d, c);
 	ret->members = e ? NULL : wh_arena_alloc(&d->arena, (v.n + 1) * sizeof(*v.v));
 	if (!e && !ret->members)
 		e = &wh_err_nomem;
@@ -706,20 +463,20 @@ static struct wh_err *decode_members(struct wh_dwarf *d, Dwarf_Die die, struct c
 	return e;
 }
 
-static struct wh_err *decode_values(struct wh_dwarf *d, Dwarf_Die die, struct compound *ret)
+static struct wh_err *decode_values(struct wh_dwarf *d, Dwarf_Die die, struct wh_dw_compound *ret)
 {
-	WH_VEC(struct enumerator) v = {0};
-	Dwarf_Die c = die_child(d, die);
+	WH_VEC(struct wh_dw_enumerator) v = {0};
+	Dwarf_Die c = wh_dw_child(d, die);
 	struct wh_err *e = NULL;
 
-	for (; !e && c && v.n < CHILDREN_MAX; c = die_next(d, c)) {
-		struct enumerator x = {.name = die_name(d, c)};
+	for (; !e && c && v.n < CHILDREN_MAX; c = wh_dw_next(d, c)) {
+		struct wh_dw_enumerator x = {.name = wh_dw_name(d, c)};
 
-		if (die_tag(d, c) == DW_TAG_enumerator && x.name &&
-		    attr_num(d, c, DW_AT_const_value, &x.value))
+		if (wh_dw_tag(d, c) == DW_TAG_enumerator && x.name &&
+		    wh_dw_num(d, c, DW_AT_const_value, &x.value))
 			e = WH_VEC_PUSH(&v, x);
 	}
-	drop_die(d, c);
+	wh_dw_drop(d, c);
 	ret->values = e ? NULL : wh_arena_alloc(&d->arena, (v.n + 1) * sizeof(*v.v));
 	if (!e && !ret->values)
 		e = &wh_err_nomem;
@@ -733,23 +490,24 @@ static struct wh_err *decode_values(struct wh_dwarf *d, Dwarf_Die die, struct co
 /* A declaration stands for the definition of the same name, wherever that is. */
 static uint64_t definition_of(struct wh_dwarf *d, Dwarf_Die die, uint64_t id)
 {
-	uint16_t tag = die_tag(d, die);
+	uint16_t tag = wh_dw_tag(d, die);
 	uint64_t def = 0;
 	const char *name;
 	struct wh_err *e;
 
 	if (!is_compound_tag(tag) && tag != DW_TAG_enumeration_type)
 		return id;
-	if (!attr_flag(d, die, DW_AT_declaration) || !(name = die_name(d, die)))
+	if (!wh_dw_flag(d, die, DW_AT_declaration) || !(name = wh_dw_name(d, die)))
 		return id;
 	e = find_entry(d, name, 0, &def);
 	wh_err_destroy(e);
 	return e ? id : def;
 }
 
-static struct wh_err *compound_get(struct wh_dwarf *d, uint64_t id, const struct compound **ret)
+static struct wh_err *compound_get(struct wh_dwarf *d, uint64_t id,
+				   const struct wh_dw_compound **ret)
 {
-	struct compound c = {0};
+	struct wh_dw_compound c = {0};
 	struct wh_err *e;
 	uint64_t i = 0;
 	uint16_t tag;
@@ -759,14 +517,14 @@ static struct wh_err *compound_get(struct wh_dwarf *d, uint64_t id, const struct
 		*ret = &d->compounds.v[i];
 		return NULL;
 	}
-	die = die_at(d, id);
+	die = wh_dw_at(d, id);
 	if (!die)
 		return &wh_err_not_found;
-	tag = die_tag(d, die);
+	tag = wh_dw_tag(d, die);
 	e = is_compound_tag(tag)	     ? decode_members(d, die, &c)
 	    : tag == DW_TAG_enumeration_type ? decode_values(d, die, &c)
 					     : &wh_err_not_found;
-	drop_die(d, die);
+	wh_dw_drop(d, die);
 	if (e)
 		return e;
 	WH_TRY(WH_VEC_PUSH(&d->compounds, c));
@@ -808,7 +566,7 @@ static void base_info(struct wh_dwarf *d, Dwarf_Die die, struct wh_type_info *re
 {
 	int64_t enc = 0;
 
-	(void)attr_num(d, die, DW_AT_encoding, &enc);
+	(void)wh_dw_num(d, die, DW_AT_encoding, &enc);
 	ret->is_bool = enc == DW_ATE_boolean;
 	ret->is_char =
 		enc == DW_ATE_signed_char || enc == DW_ATE_unsigned_char || enc == DW_ATE_UTF;
@@ -820,9 +578,9 @@ static void base_info(struct wh_dwarf *d, Dwarf_Die die, struct wh_type_info *re
 static struct wh_err *info_of(struct wh_dwarf *d, Dwarf_Die die, uint64_t id,
 			      struct wh_type_info *ret)
 {
-	const struct compound *c = NULL;
-	uint16_t tag = die_tag(d, die);
-	const char *name = die_name(d, die);
+	const struct wh_dw_compound *c = NULL;
+	uint16_t tag = wh_dw_tag(d, die);
+	const char *name = wh_dw_name(d, die);
 
 	ret->kind = kind_of(tag);
 	ret->name = name ? name : "";
@@ -838,7 +596,7 @@ static struct wh_err *info_of(struct wh_dwarf *d, Dwarf_Die die, uint64_t id,
 	case WH_TYPE_ARRAY: ret->count = array_count(d, die); __attribute__((fallthrough));
 	case WH_TYPE_PTR:
 	case WH_TYPE_TYPEDEF:
-	case WH_TYPE_FUNC: ret->elem.id = attr_ref(d, die, DW_AT_type); break;
+	case WH_TYPE_FUNC: ret->elem.id = wh_dw_ref(d, die, DW_AT_type); break;
 	default: break;
 	}
 	return NULL;
@@ -865,39 +623,40 @@ static struct wh_err *dwarf_info(void *priv, uint64_t id, struct wh_type_info *r
 	uint64_t def;
 
 	pthread_mutex_lock(&d->lock);
-	die = die_at(d, id);
+	die = wh_dw_at(d, id);
 	if (die) {
 		def = definition_of(d, die, id);
 		if (def != id) {
-			drop_die(d, die);
-			die = die_at(d, def);
+			wh_dw_drop(d, die);
+			die = wh_dw_at(d, def);
 		}
 		if (die)
 			e = info_of(d, die, def, ret);
-		drop_die(d, die);
+		wh_dw_drop(d, die);
 	}
 	pthread_mutex_unlock(&d->lock);
 	return e;
 }
 
 /* The decoded compound behind @id or behind the declaration that @id is. */
-static struct wh_err *compound_of(struct wh_dwarf *d, uint64_t id, const struct compound **ret)
+static struct wh_err *compound_of(struct wh_dwarf *d, uint64_t id,
+				  const struct wh_dw_compound **ret)
 {
 	Dwarf_Die die;
 
 	if (!wh_map_find(&d->by_id, id, NULL)) {
-		die = die_at(d, id);
+		die = wh_dw_at(d, id);
 		if (!die)
 			return &wh_err_not_found;
 		id = definition_of(d, die, id);
-		drop_die(d, die);
+		wh_dw_drop(d, die);
 	}
 	return compound_get(d, id, ret);
 }
 
 static struct wh_err *dwarf_member(void *priv, uint64_t id, size_t i, struct wh_member *ret)
 {
-	const struct compound *c = NULL;
+	const struct wh_dw_compound *c = NULL;
 	struct wh_dwarf *d = priv;
 	struct wh_err *e;
 
@@ -914,7 +673,7 @@ static struct wh_err *dwarf_member(void *priv, uint64_t id, size_t i, struct wh_
 static struct wh_err *dwarf_enum_value(void *priv, uint64_t id, size_t i, const char **ret_name,
 				       int64_t *ret_value)
 {
-	const struct compound *c = NULL;
+	const struct wh_dw_compound *c = NULL;
 	struct wh_dwarf *d = priv;
 	struct wh_err *e;
 
@@ -943,92 +702,3 @@ const struct wh_type_provider_ops wh_dwarf_ops = {
 	.enum_value = dwarf_enum_value,
 	.close = dwarf_close,
 };
-
-/* ---- variables ---- */
-
-/* DW_OP_addr and nothing else: an object at a fixed address. */
-static bool var_address(struct wh_dwarf *d, Dwarf_Die die, uint64_t *ret)
-{
-	struct wh_abi abi = {.big_endian = d->big_endian, .word = (uint8_t)d->addr_size};
-	Dwarf_Attribute a = attr_get(d, die, DW_AT_location);
-	Dwarf_Unsigned len = 0;
-	Dwarf_Error e = NULL;
-	Dwarf_Ptr p = NULL;
-	bool ok = false;
-
-	if (!a)
-		return false;
-	if (dwarf_formexprloc(a, &len, &p, &e) == DW_DLV_OK && len == 1u + d->addr_size &&
-	    *(const uint8_t *)p == DW_OP_addr) {
-		*ret = wh_get_word(abi, (const uint8_t *)p + 1);
-		ok = true;
-	}
-	drop_error(d, &e);
-	attr_drop(d, a);
-	return ok;
-}
-
-struct var_walk {
-	struct wh_dwarf *d;
-	wh_dwarf_var_fn fn;
-	void *arg;
-};
-
-static struct wh_err *vars_in(const struct var_walk *w, Dwarf_Die scope, int depth);
-
-static struct wh_err *var_die(const struct var_walk *w, Dwarf_Die die, int depth)
-{
-	struct wh_dwarf *d = w->d;
-	struct wh_dwarf_var v = {0};
-	uint16_t tag = die_tag(d, die);
-	uint64_t spec;
-	Dwarf_Die decl;
-
-	if (tag == DW_TAG_namespace || tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block)
-		return vars_in(w, die, depth + 1);
-	if (tag != DW_TAG_variable || !var_address(d, die, &v.addr))
-		return NULL;
-	v.name = die_name(d, die);
-	v.type_id = attr_ref(d, die, DW_AT_type);
-	spec = attr_ref(d, die, DW_AT_specification);
-	decl = spec ? die_at(d, spec) : NULL;
-	if (decl) {
-		v.name = v.name ? v.name : die_name(d, decl);
-		v.type_id = v.type_id ? v.type_id : attr_ref(d, decl, DW_AT_type);
-		drop_die(d, decl);
-	}
-	if (!v.name)
-		v.name = "";
-	return w->fn(w->arg, &v);
-}
-
-static struct wh_err *vars_in(const struct var_walk *w, Dwarf_Die scope, int depth)
-{
-	Dwarf_Die die = depth < DEPTH_MAX ? die_child(w->d, scope) : NULL;
-	struct wh_err *e = NULL;
-
-	for (; !e && die; die = die_next(w->d, die))
-		e = var_die(w, die, depth);
-	drop_die(w->d, die);
-	return e;
-}
-
-struct wh_err *wh_dwarf_each_variable(struct wh_dwarf *d, wh_dwarf_var_fn fn, void *arg)
-{
-	struct var_walk w = {.d = d, .fn = fn, .arg = arg};
-	struct wh_err *e;
-	Dwarf_Die die;
-
-	pthread_mutex_lock(&d->lock);
-	e = open_once(d);
-	/* libdwarf has one cursor over the units: the index first, so that it starts anew here. */
-	while (!e && !d->whole)
-		e = index_more(d);
-	d->in_types = false;
-	while (!e && d->usable && (die = next_unit(d))) {
-		e = vars_in(&w, die, 0);
-		drop_die(d, die);
-	}
-	pthread_mutex_unlock(&d->lock);
-	return e;
-}

@@ -24,6 +24,7 @@
 #define SCAN_BYTES (64u << 10) /* [bytes] of stack scanned for return addresses */
 #define DWARF_REGS 34	       /* more than any of our machines numbers */
 #define ROUNDS_MAX 16	       /* changes from CFI to a guess and back */
+#define START_MAX  64	       /* [bytes] of _start up to its call of __libc_start_main */
 #define THE_TID	   1
 
 /* DWARF register numbers, as names of wh_arch.reg_names; sp and fp among them. */
@@ -410,9 +411,13 @@ static bool at_bottom(const struct collect *c)
 	static const char *const starts[] = {
 		"_start", "__libc_start_main", "clone",	       "__clone3",
 		"clone3", "__clone",	       "start_thread", "_dl_start_user"};
+	const struct wh_umodule *main = c->u->n->main;
 	uint64_t pc = c->v[c->n - 1].pc;
 	struct wh_sym s;
 
+	/* _start, which a stripped program has no name for */
+	if (main && main->entry && pc - main->entry <= START_MAX)
+		return true;
 	if (!wh_symtab_find_addr(c->u->n->syms, pc ? pc - 1 : 0, &s, NULL))
 		return false;
 	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)

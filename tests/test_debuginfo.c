@@ -41,7 +41,11 @@ struct live_node {
 };
 static struct live_node live_global = {.number = 5, .color = LIVE_GREEN};
 
+#ifdef __clang__
+#define KEEP __attribute__((noinline, used))
+#else
 #define KEEP __attribute__((noinline, noclone, used))
+#endif
 void live_c(int *sum);
 void live_b(int *sum);
 void live_a(int *sum);

@@ -234,9 +234,11 @@ static void make_kallsyms(struct gen_kernel *k, size_t btf_len, enum damage dama
 			 t.va + t.token_index, t.va + t.offsets, t.va + t.base);
 }
 
-static void open_world(struct world *w, bool new_layout, enum damage damage)
+static void open_world_with(struct world *w, bool new_layout, enum damage damage,
+			    const struct wh_knames_opts *opts)
 {
 	struct gen_bytes btf = {0};
+	size_t len;
 
 	memset(w, 0, sizeof(*w));
 	w->k = (struct gen_kernel){.page_shift = 12,
@@ -254,12 +256,20 @@ static void open_world(struct world *w, bool new_layout, enum damage damage)
 	poke(&w->k, w->k.image_pa + AT_MODULES + 8, 8, module_va(N_MODULES - 1) + 0x1000 + M_LIST);
 	for (int i = 0; i < N_MODULES; i++)
 		make_module(&w->k, i, new_layout, damage);
+	len = strlen(w->k.info);
+	snprintf(w->k.info + len, sizeof(w->k.info) - len,
+		 "BUILD-ID=00112233445566778899aabbccddeeff00112233\n");
 	gen_kernel_elf(&w->k, true, 0, &w->elf);
 	ck_assert(!wh_ctx_create(2, &w->ctx));
 	ck_assert(!wh_dump_open_mem(w->ctx, w->elf.p, w->elf.n, &w->dump));
 	ck_assert(!wh_kspace_open(w->dump, &w->ks));
-	ck_assert(!wh_knames_open(w->ks, NULL, &w->names));
+	ck_assert(!wh_knames_open(w->ks, opts, &w->names));
 	gen_fini(&btf);
+}
+
+static void open_world(struct world *w, bool new_layout, enum damage damage)
+{
+	open_world_with(w, new_layout, damage, NULL);
 }
 
 static void close_world(struct world *w)
@@ -380,6 +390,31 @@ START_TEST(no_types)
 }
 END_TEST
 
+/* Files that do not belong to the dump are told and left alone. */
+START_TEST(foreign_files)
+{
+	static const char *const files[] = {"/proc/self/exe"};
+	static const char *const gone[] = {"/nonexistent/vmlinux"};
+	struct wh_knames_opts opts = {.symbol_files = files, .n_symbol_files = 1};
+	struct wh_line line;
+	struct world w;
+	uint8_t id[64];
+
+	open_world_with(&w, true, WHOLE, &opts);
+	if (wh_locate_build_id(files[0], id, sizeof(id)))
+		ck_assert(has_diag(&w, "symbol-file-mismatch"));
+	else
+		ck_assert(has_diag(&w, "symbol-file-unverified"));
+	expect_symbols(&w);
+	ck_assert_uint_eq(wh_knames_lines(w.names, w.k.image_va + 0x3fffff, &line, 1), 0);
+	close_world(&w);
+	opts.symbol_files = gone;
+	open_world_with(&w, true, WHOLE, &opts);
+	ck_assert(has_diag(&w, "symbol-file"));
+	close_world(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("knames");
@@ -390,6 +425,7 @@ int main(void)
 	tcase_add_loop_test(c, whole, 0, 6);
 	tcase_add_test(c, damaged_lists);
 	tcase_add_test(c, no_types);
+	tcase_add_test(c, foreign_files);
 	tcase_set_timeout(c, 60);
 	suite_add_tcase(s, c);
 	srunner_run_all(r, CK_ENV);
