@@ -20,6 +20,7 @@
 #include "analyzer/base/hashmap.h"
 #include "formats/note.h"
 
+#define ULWP_SPAN      4096u	   /* [bytes] of ulwp_t that are looked at */
 #define MAGIC_HEADER   0x3a10c000u /* one tag of 8 bytes */
 #define MAGIC_LP64     0x16ba7000u /* second tag of 16 bytes */
 #define MAGIC_OVERSIZE 0x06e47000u /* second tag, low half of the size */
@@ -129,10 +130,13 @@ static struct wh_err *claim_memory(struct wh_umem *u)
 			u->p->ctx->diags, WH_DIAG_ERROR, "umem-spans", top ? top->addr : 0,
 			"the memory of libumem cannot be told from the program's: its own structures "
 			"count as roots and hide leaks");
-	for (size_t i = 0; u->module != UINT32_MAX && i < u->p->maps.n; i++) {
+	for (size_t i = 0; i < u->p->maps.n; i++) {
 		const struct wh_map_area *m = &u->p->maps.v[i];
+		/* Its list anchor lies in its data, whether or not the mapping has a name. */
+		bool own = m->module == UINT32_MAX ? u->anchor - m->start < m->end - m->start
+						   : m->module == u->module;
 
-		if (m->module == u->module && (m->flags & WH_MAP_W))
+		if (own && (m->flags & WH_MAP_W))
 			WH_TRY(wh_process_claim(u->p, m->start, m->end, WH_CLAIM_INTERNAL));
 	}
 	return NULL;
@@ -215,17 +219,43 @@ static bool is_program_cache(const struct wh_kmem_cache *c)
 	       (!strcmp(c->arena_name, "umem_default") || !strcmp(c->arena_name, "umem_firewall"));
 }
 
-static struct wh_err *add_cache(struct wh_umem *u, struct wh_kmem_cache *c)
+/*
+ * Caches with UMF_PTC give freed buffers to lists of the thread: ulwp_t.ul_tmem.tm_roots[], linked through
+ * the first word.  Where in ulwp_t that lies differs; but a word there that is the very start of a buffer
+ * (programs hold what follows the header) is a root of such a list.
+ */
+static struct wh_err *add_thread_lists(struct wh_umem *u, const struct wh_kmem_cache *c,
+				       struct wh_map *ret)
+{
+	size_t w = u->p->abi.word;
+
+	for (size_t i = 0; (c->flags & WH_UMF_PTC) && i < u->p->threads.n; i++)
+		for (uint64_t at = 0; u->p->threads.v[i].tp && at < ULWP_SPAN; at += w) {
+			const struct wh_kmem_buf *b;
+			uint64_t buf;
+			bool fresh = true;
+
+			if (!wh_read_word(u->p->r, u->p->threads.v[i].tp + at, &buf))
+				break;
+			while (fresh && buf && (b = wh_kmem_find_buf(c, buf)) && b->addr == buf) {
+				WH_TRY(wh_map_set(ret, buf, 1, &fresh));
+				if (!wh_read_word(u->p->r, buf, &buf))
+					break;
+			}
+		}
+	return NULL;
+}
+
+static struct wh_err *add_bufs(struct wh_umem *u, struct wh_kmem_cache *c, const struct wh_map *ptc)
 {
 	uint64_t row;
 	uint16_t cls;
 
-	WH_TRY(wh_kmem_walk(&u->k, c));
 	WH_TRY(add_class(u, c->name, c->addr, c->bufsize, c->chunksize, &cls));
 	for (size_t i = 0; i < c->bufs.n; i++) {
 		uint64_t addr = c->bufs.v[i].addr;
 
-		if (tag_says_free(u, c, addr)) {
+		if (tag_says_free(u, c, addr) || wh_map_find(ptc, addr, NULL)) {
 			u->sum.cached++;
 			u->sum.cached_bytes += c->chunksize;
 			continue;
@@ -242,6 +272,19 @@ static struct wh_err *add_cache(struct wh_umem *u, struct wh_kmem_cache *c)
 	u->sum.free_bytes += c->slab_frees * c->chunksize;
 	u->p->t->recorded |= (c->flags & WH_KMF_AUDIT) != 0 && c->bufs.n > 0;
 	return NULL;
+}
+
+static struct wh_err *add_cache(struct wh_umem *u, struct wh_kmem_cache *c)
+{
+	struct wh_map ptc = WH_MAP_INIT;
+	struct wh_err *e = wh_kmem_walk(&u->k, c);
+
+	if (!e)
+		e = add_thread_lists(u, c, &ptc);
+	if (!e)
+		e = add_bufs(u, c, &ptc);
+	wh_map_fini(&ptc);
+	return e;
 }
 
 struct seg_rows {

@@ -12,7 +12,14 @@
 #include "analyzer/base/hashmap.h"
 #include "analyzer/cmd/mdb/mdb.h"
 
-enum leak_type { LEAK_VMEM, LEAK_CACHE, LEAK_AUDITED, LEAK_TYPES };
+/* The first three share a table. */
+enum leak_type { LEAK_MMAP, LEAK_SBRK, LEAK_VMEM, LEAK_CACHE, LEAK_AUDITED };
+enum { TABLE_VMEM, TABLE_CACHE, TABLE_AUDITED, TABLES };
+
+static int table_of(int type)
+{
+	return type <= LEAK_VMEM ? TABLE_VMEM : type - LEAK_VMEM;
+}
 
 struct wh_mleak {
 	uint64_t ctl, buf, data, cid, signature;
@@ -88,7 +95,10 @@ static void leak_make(struct wh_mdb *m, uint32_t row, struct wh_mleak *l)
 			       .data = wh_buftab_size(t, row),
 			       .cid = cls->id};
 	l->ctl = l->buf;
-	if (!strcmp(cls->model, "vmem") || (m->kmem && !c && is_arena(m->kmem, cls->id))) {
+	if (!strcmp(cls->model, "mapping")) {
+		l->type = strcmp(cls->name, "sbrk") ? LEAK_MMAP : LEAK_SBRK;
+		l->cid = l->buf; /* a row of its own */
+	} else if (!strcmp(cls->model, "vmem") || (m->kmem && !c && is_arena(m->kmem, cls->id))) {
 		l->type = LEAK_VMEM;
 		l->cid = 0;
 		l->ctl = wh_kmem_row_ctl(m->kmem, cls->id, l->buf);
@@ -178,7 +188,10 @@ static struct wh_err *name_groups(struct wh_mdb *m)
 		char sym[256];
 		size_t n = leak_stack(m, l, row, pc);
 
-		l->caller = strdup(wh_mdb_caller(m, pc, n, sym, sizeof(sym), &l->pc));
+		l->caller = strdup(l->type == LEAK_MMAP ? "MMAP"
+				   : l->type == LEAK_SBRK
+					   ? "SBRK"
+					   : wh_mdb_caller(m, pc, n, sym, sizeof(sym), &l->pc));
 		if (!l->caller)
 			return &wh_err_nomem;
 	}
@@ -248,11 +261,11 @@ static const struct wh_mdb_col audit_cols[] = {{"cache", "CACHE", -WH_MDB_PTR},
 static const struct {
 	const char *key;
 	const struct wh_mdb_col *cols;
-} tables[LEAK_TYPES] = {{"vmem", vmem_cols}, {"cache", cache_cols}, {"audited", audit_cols}};
+} tables[TABLES] = {{"vmem", vmem_cols}, {"cache", cache_cols}, {"audited", audit_cols}};
 
 static void print_row(struct wh_mdb *m, const struct wh_mleak *l)
 {
-	if (l->type == LEAK_VMEM) {
+	if (table_of(l->type) == TABLE_VMEM) {
 		if (l->min == l->max)
 			wh_mdb_cell(m, "%llu", (unsigned long long)l->min);
 		else
@@ -262,22 +275,22 @@ static void print_row(struct wh_mdb *m, const struct wh_mleak *l)
 		wh_mdb_cell_ptr(m, l->cid, true);
 	}
 	wh_mdb_cell(m, "%u", l->count);
-	wh_mdb_cell_ptr(m, l->ctl, l->type != LEAK_VMEM);
+	wh_mdb_cell_ptr(m, l->ctl, table_of(l->type) != TABLE_VMEM);
 	wh_mdb_cell(m, "%s", *l->caller ? l->caller : "?");
 	wh_mdb_row(m);
 }
 
-static void print_total(struct wh_mdb *m, enum leak_type type, uint64_t count, uint64_t bytes)
+static void print_total(struct wh_mdb *m, int table, uint64_t count, uint64_t bytes)
 {
-	const char *noun = type != LEAK_VMEM ? "buffer"
-			   : m->il	     ? "kmem_oversize leak"
-					     : "oversized leak";
+	const char *noun = table != TABLE_VMEM ? "buffer"
+			   : m->il	       ? "kmem_oversize leak"
+					       : "oversized leak";
 
 	if (m->json)
 		return;
 	wh_mdb_text(m, "------------------------------------"
 		       "------------------------------------\n");
-	wh_mdb_text(m, "%*s %7llu %s%s, %llu byte%s\n", type == LEAK_VMEM ? 16 : m->pw, "Total",
+	wh_mdb_text(m, "%*s %7llu %s%s, %llu byte%s\n", table == TABLE_VMEM ? 16 : m->pw, "Total",
 		    (unsigned long long)count, noun, count == 1 ? "" : "s",
 		    (unsigned long long)bytes, bytes == 1 ? "" : "s");
 }
@@ -306,6 +319,13 @@ static struct wh_err *print_detail(struct wh_mdb *m, const struct wh_mleak *l)
 	uint32_t row = wh_buftab_find(t, l->buf);
 	const char *name = wh_buftab_class(t, wh_buftab_class_of(t, row))->name;
 	const char *unit = l->type == LEAK_VMEM ? "vmem_seg" : "buffer";
+
+	if (l->type < LEAK_VMEM) {
+		wh_mdb_text(m, "%s(2) leak: [%llx, %llx), %llu bytes\n", name,
+			    (unsigned long long)l->buf, (unsigned long long)(l->buf + l->data),
+			    (unsigned long long)l->data);
+		return NULL;
+	}
 
 	if (l->count == 1)
 		wh_mdb_text(m, "%s leak: 1 %s, %llu bytes", name, unit,
@@ -389,10 +409,10 @@ static struct wh_err *print_tables(struct wh_mdb *m, const struct wh_mdb_call *c
 	const struct wh_mleaks *ls = &m->leaks;
 	size_t i = 0;
 
-	for (int type = 0; type < LEAK_TYPES; type++) {
+	for (int table = 0; table < TABLES; table++) {
 		uint64_t count = 0, bytes = 0, rows = 0;
 
-		for (; i < ls->n_groups && ls->v[ls->order[i]].type == type; i++) {
+		for (; i < ls->n_groups && table_of(ls->v[ls->order[i]].type) == table; i++) {
 			const struct wh_mleak *l = &ls->v[ls->order[i]];
 
 			if (c->has_addr && !group_matches(m, l, c->addr))
@@ -404,14 +424,14 @@ static struct wh_err *print_tables(struct wh_mdb *m, const struct wh_mdb_call *c
 			}
 			if (!rows && *ret_shown > 1 && !m->json)
 				wh_mdb_text(m, "\n");
-			wh_mdb_table(m, tables[type].key, tables[type].cols, 4, !rows);
+			wh_mdb_table(m, tables[table].key, tables[table].cols, 4, !rows);
 			rows++;
 			print_row(m, l);
 			count += l->count;
 			bytes += l->bytes;
 		}
 		if (rows)
-			print_total(m, (enum leak_type)type, count, bytes);
+			print_total(m, table, count, bytes);
 	}
 	return NULL;
 }
