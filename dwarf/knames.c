@@ -65,6 +65,9 @@ static struct wh_err *bulk_unit(void *arg, unsigned int worker, size_t unit)
 
 		if (!n)
 			break;
+		/* What is absent may be told for more than was asked. */
+		if (n > end - at)
+			n = end - at;
 		if (p)
 			memcpy(b->buf + at, p, n);
 		else if (!b->holes)

@@ -415,6 +415,35 @@ START_TEST(foreign_files)
 }
 END_TEST
 
+/* A dump that ends anywhere: the searches through what is left of the image stay inside it. */
+START_TEST(cut_anywhere)
+{
+	struct world w;
+	size_t opened = 0;
+
+	open_world(&w, true, NO_INFO);
+	for (size_t n = w.elf.n; n > (2u << 20); n -= 700001) {
+		struct wh_kspace *ks = NULL;
+		struct wh_knames *names = NULL;
+		struct wh_dump *d = NULL;
+		struct wh_err *e = wh_dump_open_mem(w.ctx, w.elf.p, n, &d);
+
+		if (!e)
+			e = wh_kspace_open(d, &ks);
+		if (!e) {
+			ck_assert(!wh_knames_open(ks, NULL, &names));
+			opened++;
+		}
+		wh_err_destroy(e);
+		wh_knames_close(names);
+		wh_kspace_close(ks);
+		wh_dump_close(d);
+	}
+	ck_assert_uint_gt(opened, 1);
+	close_world(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("knames");
@@ -426,6 +455,7 @@ int main(void)
 	tcase_add_test(c, damaged_lists);
 	tcase_add_test(c, no_types);
 	tcase_add_test(c, foreign_files);
+	tcase_add_test(c, cut_anywhere);
 	tcase_set_timeout(c, 60);
 	suite_add_tcase(s, c);
 	srunner_run_all(r, CK_ENV);
