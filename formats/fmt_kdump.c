@@ -573,6 +573,7 @@ static struct wh_err *count_pages(struct wh_dump *d, struct kdump *k)
 		i += run;
 	}
 	name_codecs(d, k, codecs);
+	d->incomplete |= d->pages[WH_MEM_TRUNCATED] != 0;
 	return NULL;
 }
 

@@ -86,11 +86,12 @@ static struct wh_err *run_gzip(struct peel *p)
 {
 	z_stream z = {0};
 	struct wh_err *e = NULL;
+	bool over = false; /* what follows is no member */
 	int rc = Z_OK;
 
 	if (inflateInit2(&z, 15 + 16) != Z_OK)
 		return &wh_err_nomem;
-	while (!e && !p->damage && refill(p)) {
+	while (!e && !p->damage && !over && refill(p)) {
 		z.next_in = p->in_buf;
 		z.avail_in = (uInt)p->in_len;
 		while (!e && !p->damage) {
@@ -102,7 +103,9 @@ static struct wh_err *run_gzip(struct peel *p)
 					z.next_in++;
 					z.avail_in--;
 				}
-				if (!z.avail_in)
+				/* gzip(1) ignores what comes behind the last member, too. */
+				over = z.avail_in && *z.next_in != 0x1f;
+				if (!z.avail_in || over)
 					break;
 				inflateReset(&z);
 			}

@@ -295,6 +295,7 @@ START_TEST(cut_anywhere)
 			continue;
 		}
 		ck_assert_uint_gt(d->pages[WH_MEM_TRUNCATED], 0);
+		ck_assert(d->incomplete);
 		expect_ok(wh_mem_create(d, &mem));
 		expect_ok(wh_reader_create(mem, &r));
 		for (uint64_t i = 0; i < m.n; i++) {

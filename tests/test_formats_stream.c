@@ -209,6 +209,28 @@ START_TEST(damaged_wrapper)
 }
 END_TEST
 
+/* Padding and rubbish behind the last gzip member are no damage. */
+START_TEST(gzip_tail)
+{
+	struct gen_bytes b = {0}, z = {0};
+	struct wh_stream *s;
+
+	make_content(&b, 50000);
+	wrap_gzip(&b, &z);
+	if (_i)
+		gen_append(&z, "rubbish", 7);
+	else
+		gen_put(&z, z.n + 512, "", 1);
+	s = open_bytes(&z);
+	ck_assert_uint_eq(wh_stream_size(s), b.n);
+	ck_assert(!wh_stream_truncated(s));
+	expect_content(s, &b, b.n);
+	wh_stream_close(s);
+	gen_fini(&b);
+	gen_fini(&z);
+}
+END_TEST
+
 static const struct gen_flatten flats[] = {
 	{.record = 4096},
 	{.record = 100},
@@ -385,6 +407,7 @@ static void add(TCase *t)
 	tcase_add_loop_test(t, every_wrapper, 0, N_WRAPPERS);
 	tcase_add_loop_test(t, cut_wrapper_gives_a_prefix, 0, N_WRAPPERS);
 	tcase_add_loop_test(t, damaged_wrapper, 0, N_WRAPPERS);
+	tcase_add_loop_test(t, gzip_tail, 0, 2);
 	tcase_add_loop_test(t, flattened, 0, sizeof(flats) / sizeof(flats[0]));
 	tcase_add_loop_test(t, flattened_against_a_model, 0, 40);
 	tcase_add_test(t, flattened_damage);
