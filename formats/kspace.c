@@ -404,15 +404,15 @@ static struct wh_err *open_tables(struct wh_kspace *k, struct wh_reader *r)
 	if (!wh_err_is(e, WH_ERR_NOT_FOUND))
 		return e;
 	wh_err_destroy(e);
-	return wh_err_bad(wh_stream_path(d->streams[0]), UINT64_MAX,
-			  d->vmcoreinfo && d->pages[WH_MEM_TRUNCATED]
-				  ? "the dump is cut, and the kernel's page tables are in the part "
-				    "that is lost"
-			  : d->vmcoreinfo
-				  ? "VMCOREINFO leads to no page tables that translate "
-				    "themselves (is the memory encrypted?)"
-				  : "no VMCOREINFO in header, notes or memory, and no QEMU CPU "
-				    "note: cannot find the kernel's page tables");
+	return wh_err_bad(
+		wh_stream_path(d->streams[0]), UINT64_MAX,
+		d->vmcoreinfo && d->pages[WH_MEM_TRUNCATED]
+			? "the dump is incomplete, and the kernel's page tables are in the part "
+			  "that is lost"
+		: d->vmcoreinfo ? "VMCOREINFO leads to no page tables that translate "
+				  "themselves (is the memory encrypted?)"
+				: "no VMCOREINFO in header, notes or memory, and no QEMU CPU "
+				  "note: cannot find the kernel's page tables");
 }
 
 /*

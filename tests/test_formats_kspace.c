@@ -286,7 +286,7 @@ START_TEST(tables_lost)
 		wh_reader_destroy(r);
 		wh_kspace_close(k);
 	} else { /* only the tables do */
-		expect_error(wh_kspace_open(d, &k), "the dump is cut");
+		expect_error(wh_kspace_open(d, &k), "the dump is incomplete");
 	}
 	wh_dump_close(d);
 	gen_fini(&b);
