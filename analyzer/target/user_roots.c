@@ -10,7 +10,8 @@
  *	files              writable mapped files
  *	dead-stacks        below sp and stacks of exited threads: only with --roots=broad
  *
- * Memory that existed and is not in the core: what a cut file lost makes verdicts UNKNOWN.  An
+ * Memory that existed and is not in the core: what a cut file lost, and shared memory that the filter left
+ * out, make verdicts UNKNOWN.  An
  * anonymous mapping without contents was never touched or is MADV_DONTDUMP; the core does not tell
  * which, so it is noted, not feared.
  */
@@ -90,6 +91,23 @@ static struct wh_err *add_memory_node(struct roots *r, uint64_t start, uint64_t 
 	return wh_plan_add_node(&t->plan, WH_VIRT, start, start, end - start);
 }
 
+/* MAP_SHARED | MAP_ANONYMOUS and System V memory, as NT_FILE spells them. */
+static bool is_shared_memory(const char *file)
+{
+	return strncmp(file, "/dev/zero", 9) == 0 || strncmp(file, "/SYSV", 5) == 0;
+}
+
+/* Left out by coredump_filter; unlike a mapped file such memory is like any other. */
+static struct wh_err *shared_missing(struct wh_process *p, uint64_t start, uint64_t end)
+{
+	wh_diag_add(
+		p->ctx->diags, WH_DIAG_WARN, "shared-memory-excluded", start,
+		"shared memory at 0x%llx is not in the core, and may hold references: set bit 1 of "
+		"/proc/PID/coredump_filter",
+		(unsigned long long)start);
+	return wh_plan_add_missing(&p->t->plan, WH_CLASS_ANY, 0, end - start, WH_MEM_EXCLUDED);
+}
+
 static struct wh_err *add_piece(void *arg, const struct wh_map_area *m, uint64_t start,
 				uint64_t end)
 {
@@ -106,6 +124,9 @@ static struct wh_err *add_piece(void *arg, const struct wh_map_area *m, uint64_t
 	if (m->cut && end > m->present_end)
 		WH_TRY(wh_plan_add_missing(&p->t->plan, WH_CLASS_ANY, 0, end - m->present_end,
 					   WH_MEM_TRUNCATED));
+	if (!m->cut && m->file && m->module == UINT32_MAX && m->present_end <= start &&
+	    is_shared_memory(m->file))
+		WH_TRY(shared_missing(p, start, end));
 	if (!m->cut && !m->file && m->present_end <= start) {
 		if (!r->n_hollow++)
 			r->first_hollow = start;
