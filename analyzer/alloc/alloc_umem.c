@@ -119,6 +119,12 @@ static const struct wh_vmem *top_arena(struct wh_umem *u)
 	return at;
 }
 
+/* A library that neither a note nor the link map names; a program with libumem inside has a name. */
+static bool is_nameless(const struct wh_process_module *m)
+{
+	return m->name[0] == '[';
+}
+
 static struct wh_err *claim_memory(struct wh_umem *u)
 {
 	const struct wh_vmem *top = top_arena(u);
@@ -132,10 +138,11 @@ static struct wh_err *claim_memory(struct wh_umem *u)
 			"count as roots and hide leaks");
 	for (size_t i = 0; i < u->p->maps.n; i++) {
 		const struct wh_map_area *m = &u->p->maps.v[i];
-		/* Its list anchor lies in its data, whether or not the mapping has a name. */
-		bool own = m->module == UINT32_MAX ? u->anchor - m->start < m->end - m->start
-						   : m->module == u->module;
+		bool own = m->module != UINT32_MAX && m->module == u->module;
 
+		/* Its list anchor lies in its data, whether or not the mapping has a name. */
+		if (u->module == UINT32_MAX && u->anchor - m->start < m->end - m->start)
+			own = m->module == UINT32_MAX || is_nameless(&u->p->modules.v[m->module]);
 		if (own && (m->flags & WH_MAP_W))
 			WH_TRY(wh_process_claim(u->p, m->start, m->end, WH_CLAIM_INTERNAL));
 	}
