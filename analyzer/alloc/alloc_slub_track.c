@@ -76,15 +76,31 @@ bool wh_ktrack_read(const struct wh_kslab *k, const struct wh_kcache *c, uint64_
 	return true;
 }
 
-uint64_t wh_ktrack_requested(const struct wh_kslab *k, const struct wh_kcache *c, uint64_t obj)
+uint32_t wh_ktrack_requested_off(const struct wh_kslab *k, const struct wh_kcache *c)
 {
 	uint64_t size;
-	uint32_t v;
 
-	if (!c->store_user || !(c->flags & k->flags.kmalloc) ||
-	    !wh_types_sizeof(k->x->names->types, "track", &size) ||
-	    info_end(c) + 2 * size + 4 > c->size ||
-	    !wh_read_u32(k->x->r, obj + info_end(c) + 2 * size, &v) || v > c->object_size)
+	if (!c->store_user || !(c->flags & k->flags.kmalloc) || k->x->lay.is_slab_alloc ||
+	    !wh_types_sizeof(k->x->names->types, "track", &size) || size > 256 ||
+	    info_end(c) + 2 * size + 4 > c->size)
 		return 0;
-	return v;
+	return (uint32_t)(info_end(c) + 2 * size);
+}
+
+/*
+ * krealloc and ksize correct the note since 6.2 only; before, an array that grew within its object has
+ * members behind it.  Struct slab was turned round in the same release: the cache comes first since.
+ */
+bool wh_ktrack_requested_exact(const struct wh_kslab *k)
+{
+	const struct wh_lx_layout *l = &k->x->lay;
+
+	return l->slab_list.found && l->slab_cache.offset < l->slab_list.offset;
+}
+
+uint64_t wh_ktrack_requested(const struct wh_kslab *k, const struct wh_kcache *c, uint64_t obj)
+{
+	uint32_t off = wh_ktrack_requested_off(k, c), v;
+
+	return off && wh_read_u32(k->x->r, obj + off, &v) && v <= c->object_size ? v : 0;
 }

@@ -537,6 +537,8 @@ static struct wh_err *add_classes(struct wh_kslab *k)
 			.obj_size = c->object_size,
 			.slot_size = c->size,
 			.flags = class_flags(c),
+			.asked_off =
+				wh_ktrack_requested_exact(k) ? wh_ktrack_requested_off(k, c) : 0,
 		};
 
 		WH_TRY(wh_buftab_add_class(k->x->t->buftab, &cls, &c->cls));

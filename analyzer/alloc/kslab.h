@@ -102,6 +102,10 @@ struct wh_ktrack {
 /** Reads the alloc (@which 0) or free (1) track of an object of @c; false when none is kept. */
 bool wh_ktrack_read(const struct wh_kslab *k, const struct wh_kcache *c, uint64_t obj, int which,
 		    struct wh_ktrack *ret);
+/** [bytes] from an object to the size that kmalloc was asked for; 0 when that is not kept. */
+uint32_t wh_ktrack_requested_off(const struct wh_kslab *k, const struct wh_kcache *c);
+/** True when that note follows what becomes of the object, so that nothing lies behind it. */
+bool wh_ktrack_requested_exact(const struct wh_kslab *k);
 /** Size that kmalloc was asked for; 0 unknown. */
 uint64_t wh_ktrack_requested(const struct wh_kslab *k, const struct wh_kcache *c, uint64_t obj);
 

@@ -56,6 +56,11 @@ struct wh_class {
 	uint64_t obj_size;  /**< [bytes] of an object, 0 when rows differ */
 	uint64_t slot_size; /**< [bytes] of an object's slot (stride), 0 when rows differ */
 	uint32_t flags;	    /**< enum wh_class_flags */
+	/**
+	 * [bytes] from a buffer's start to a u32 in which the allocator noted how much of it was asked for
+	 * (behind the buffer itself); 0 none.  What lies beyond that is old.
+	 */
+	uint32_t asked_off;
 };
 
 struct wh_buftab;

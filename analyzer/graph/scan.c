@@ -514,12 +514,25 @@ static size_t text_fit(const uint8_t *p, size_t size)
 	return n < size && !p[n] && n + 1 > least ? (n + 8) & ~(size_t)7 : size;
 }
 
+/* What was asked for, where the allocator noted it and the note lies in this block. */
+static size_t asked_fit(const struct worker *w, const struct wh_class *c, const uint8_t *p,
+			size_t left, size_t size)
+{
+	uint32_t n;
+
+	if (left < 4 || c->asked_off > left - 4)
+		return size;
+	n = wh_get_u32(w->m->abi, p + c->asked_off);
+	return n && n < size ? (n + 7) & ~(size_t)7 : size;
+}
+
 static void scan_block(struct worker *w, uint64_t label, const uint8_t *p, size_t len)
 {
 	struct wh_marks *m = w->m;
 	size_t mask = mask_find(m->plan, label);
 	uint64_t end = label + len;
 	struct piece pc = {.src = ROW_ROOT, .label = label, .p = p, .len = len};
+	const struct wh_class *cls;
 	struct row_iter it;
 
 	block_filter(w, label, p, len);
@@ -544,8 +557,10 @@ static void scan_block(struct worker *w, uint64_t label, const uint8_t *p, size_
 				    .label = lo,
 				    .p = p + (lo - label),
 				    .len = (size_t)(hi - lo)};
-		if (pc.len == size &&
-		    (m->t->classes.v[m->t->cls[it.row]].flags & WH_CLASS_TEXT_FIT))
+		cls = &m->t->classes.v[m->t->cls[it.row]];
+		if (lo == it.start && cls->asked_off)
+			pc.len = asked_fit(w, cls, pc.p, (size_t)(end - lo), pc.len);
+		if (pc.len == size && (cls->flags & WH_CLASS_TEXT_FIT))
 			pc.len = text_fit(pc.p, pc.len);
 		scan_masked(w, &pc, &mask);
 	}
