@@ -235,7 +235,7 @@ static struct wh_err *parse_long(struct wh_cli *cli, struct walk *w, const char 
 {
 	size_t n = strcspn(s, "=");
 	const char *value = s[n] ? s + n + 1 : NULL;
-	bool used;
+	bool used = false;
 
 	for (size_t i = 0; i < wh_n_options; i++) {
 		const struct wh_option *o = &wh_options[i];
@@ -258,7 +258,7 @@ static struct wh_err *parse_short(struct wh_cli *cli, struct walk *w, const char
 {
 	for (; *s; s++) {
 		const struct wh_option *o = NULL;
-		bool used;
+		bool used = false;
 
 		for (size_t i = 0; i < wh_n_options && !o; i++)
 			if (wh_options[i].short_name == *s)
