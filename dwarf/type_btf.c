@@ -8,6 +8,9 @@
  *
  * One pass at creation gives offs[] (id -> record) and a hash of the named structs, unions, enums and
  * typedefs; nothing else is decoded before it is asked for, and no type has memory of its own.
+ *
+ * A record that makes no sense is damage.  Types behind it are found again by a run of sound records; their
+ * ids depend on how many types the damage swallowed, which is the number that makes structs fit together.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +23,14 @@
 #define BTF_MAGIC   0xeb9f
 #define BTF_HDR_MIN 24
 #define NONE	    UINT32_MAX
+
+#define RESERVED_BITS  0x60ff0000u /* of info: must be zero */
+#define RESYNC_REACH   (1u << 20)  /* [bytes] behind damage that are searched for the next record */
+#define RESYNC_RUN     64	   /* records that must follow each other there */
+#define LOST_MAX       256	   /* types that one damage may have swallowed */
+#define LOST_SAMPLE    300	   /* structs asked about each number */
+#define LOST_MIN_SCORE 20
+#define GAPS_MAX       16
 
 /* include/uapi/linux/btf.h */
 enum btf_kind {
@@ -128,7 +139,7 @@ static bool rec_find(const struct wh_btf *b, uint64_t id, struct rec *ret)
 {
 	while (b && id < b->start_id)
 		b = b->base;
-	if (!b || !id || id - b->start_id >= b->n)
+	if (!b || !id || id - b->start_id >= b->n || b->offs[id - b->start_id] == NONE)
 		return false;
 	rec_read(b, b->offs[id - b->start_id], ret);
 	return true;
@@ -185,25 +196,183 @@ static struct wh_err *parse_header(struct wh_btf *b, size_t len)
 	return NULL;
 }
 
-/* id -> offset; stops at the first record that makes no sense, for what follows cannot be found. */
+typedef WH_VEC(uint32_t) off_vec;
+
+/* [bytes] of the record at @off; 0 when it makes no sense: unknown kind, reserved bits, too long. */
+static size_t rec_size(const struct wh_btf *b, size_t off)
+{
+	struct rec r;
+	size_t size;
+
+	if (off + 12 > b->types_len)
+		return 0;
+	rec_read(b, (uint32_t)off, &r);
+	if (r.kind == BTF_VOID || r.kind >= BTF_KIND_COUNT || (r.info & RESERVED_BITS))
+		return 0;
+	size = 12 + kinds[r.kind].fixed + (size_t)kinds[r.kind].each * r.vlen;
+	return size <= b->types_len - off ? size : 0;
+}
+
+/* Appends records from @off on until one makes no sense; where that is. */
+static struct wh_err *scan_records(const struct wh_btf *b, size_t off, off_vec *v, size_t *ret_off)
+{
+	size_t size;
+
+	while (v->n < WH_LIMIT_TYPES && (size = rec_size(b, off)) != 0) {
+		WH_TRY(WH_VEC_PUSH(v, (uint32_t)off));
+		off += size;
+	}
+	*ret_off = off;
+	return NULL;
+}
+
+/* Whether a name begins at @off: nothing, or right behind the end of another. */
+static bool is_name_start(const struct wh_btf *b, uint32_t off)
+{
+	const struct wh_btf *o = b;
+
+	if (!off)
+		return true;
+	while (o->base && off < o->start_str)
+		o = o->base;
+	off -= o->start_str;
+	return off < o->strs_len && (!off || !o->strs[off - 1]);
+}
+
+/* The next place behind damage from which a long run of records with proper names follows. */
+static bool resync(const struct wh_btf *b, size_t off, size_t *ret)
+{
+	for (size_t end = off + RESYNC_REACH; off < end && off + 12 < b->types_len; off += 4) {
+		size_t at = off, size = 0;
+		struct rec r;
+		int run = 0;
+
+		for (; run < RESYNC_RUN && at < b->types_len; run++, at += size) {
+			size = rec_size(b, at);
+			if (!size)
+				break;
+			rec_read(b, (uint32_t)at, &r);
+			if (!is_name_start(b, r.name))
+				break;
+		}
+		if (run == RESYNC_RUN || (run && at == b->types_len)) {
+			*ret = off;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The record of @id if the second part @tail had @lost types missing before it; false when unknown. */
+static bool rec_guess(const struct wh_btf *b, const off_vec *head, const off_vec *tail, size_t lost,
+		      uint32_t id, struct rec *ret)
+{
+	size_t i = id - b->start_id;
+	uint32_t off;
+
+	if (id < b->start_id)
+		return false;
+	if (i < head->n)
+		off = head->v[i];
+	else if (i >= head->n + lost && i - head->n - lost < tail->n)
+		off = tail->v[i - head->n - lost];
+	else
+		return false;
+	if (off == NONE)
+		return false;
+	rec_read(b, off, ret);
+	return true;
+}
+
+/* Members whose type fills the room before the next one exactly, less those that would not fit. */
+static long struct_score(const struct wh_btf *b, const off_vec *head, const off_vec *tail,
+			 size_t lost, const struct rec *s)
+{
+	long score = 0;
+
+	for (uint32_t i = 0; i + 1 < s->vlen && !s->kflag; i++) {
+		const uint8_t *m = s->p + 12 * (size_t)i;
+		uint32_t room = (wh_get_u32(b->abi, m + 20) - wh_get_u32(b->abi, m + 8)) / 8, size;
+		struct rec t;
+
+		if (!rec_guess(b, head, tail, lost, wh_get_u32(b->abi, m + 4), &t))
+			continue;
+		if (t.kind == BTF_PTR)
+			size = b->abi.word;
+		else if (t.kind == BTF_INT || t.kind == BTF_STRUCT || t.kind == BTF_UNION ||
+			 t.kind == BTF_ENUM)
+			size = t.val;
+		else
+			continue;
+		score += size == room ? 1 : size > room ? -1 : 0;
+	}
+	return score;
+}
+
+/*
+ * How many types the damage swallowed, and with it the ids of all behind it: the number with which the
+ * members of structs fit best.  False when no number does.
+ */
+static bool count_lost(const struct wh_btf *b, const off_vec *head, const off_vec *tail,
+		       size_t *ret)
+{
+	long best = LOST_MIN_SCORE;
+	bool found = false;
+
+	for (size_t lost = 0; lost <= LOST_MAX; lost++) {
+		size_t structs = 0;
+		long score = 0;
+
+		for (size_t i = 0; i < tail->n && structs < LOST_SAMPLE; i++) {
+			struct rec r;
+
+			rec_read(b, tail->v[i], &r);
+			if (r.kind != BTF_STRUCT)
+				continue;
+			structs++;
+			score += struct_score(b, head, tail, lost, &r);
+		}
+		if (score > best) {
+			best = score;
+			*ret = lost;
+			found = true;
+		}
+	}
+	return found;
+}
+
+/* Takes up the records behind damage at @off; false when their ids cannot be told. */
+static struct wh_err *index_tail(const struct wh_btf *b, off_vec *v, size_t *off, bool *ret_more)
+{
+	off_vec tail = {0};
+	size_t at = 0, lost = 0;
+	struct wh_err *e = NULL;
+
+	*ret_more = resync(b, *off, &at);
+	if (*ret_more)
+		e = scan_records(b, at, &tail, off);
+	*ret_more = *ret_more && !e && count_lost(b, v, &tail, &lost);
+	for (size_t i = 0; !e && *ret_more && i < lost; i++)
+		e = WH_VEC_PUSH(v, NONE);
+	for (size_t i = 0; !e && *ret_more && i < tail.n; i++)
+		e = WH_VEC_PUSH(v, tail.v[i]);
+	WH_VEC_FINI(&tail);
+	return e;
+}
+
+/* id -> offset, NONE for what damage swallowed. */
 static struct wh_err *index_types(struct wh_btf *b)
 {
-	WH_VEC(uint32_t) v = {0};
+	off_vec v = {0};
 	struct wh_err *e = WH_VEC_RESERVE(&v, b->types_len / 24 + 1);
+	bool more = true;
 	size_t off = 0;
-	struct rec r;
 
-	while (!e && off + 12 <= b->types_len) {
-		size_t size;
-
-		rec_read(b, (uint32_t)off, &r);
-		if (r.kind == BTF_VOID || r.kind >= BTF_KIND_COUNT || v.n >= WH_LIMIT_TYPES)
-			break;
-		size = 12 + kinds[r.kind].fixed + (size_t)kinds[r.kind].each * r.vlen;
-		if (size > b->types_len - off)
-			break;
-		e = WH_VEC_PUSH(&v, (uint32_t)off);
-		off += size;
+	if (!e)
+		e = scan_records(b, 0, &v, &off);
+	for (int gaps = 0; !e && more && off != b->types_len && gaps < GAPS_MAX; gaps++) {
+		b->damaged = true;
+		e = index_tail(b, &v, &off, &more);
 	}
 	b->damaged |= off != b->types_len;
 	b->offs = v.v;
@@ -226,6 +395,8 @@ static void index_class(struct wh_btf *b, bool compound)
 		const char *name;
 		uint32_t k;
 
+		if (b->offs[i] == NONE)
+			continue;
 		rec_read(b, b->offs[i], &r);
 		if (!kind_is_named(r.kind) || kind_is_compound(r.kind) != compound || !r.name)
 			continue;
@@ -511,6 +682,8 @@ static struct wh_err *btf_enumerator(void *priv, const char *name, int64_t *ret_
 	struct rec r;
 
 	for (uint32_t i = 0; i < b->n; i++) {
+		if (b->offs[i] == NONE)
+			continue;
 		rec_read(b, b->offs[i], &r);
 		if (r.kind != BTF_ENUM && r.kind != BTF_ENUM64)
 			continue;

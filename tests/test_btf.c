@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* BTF, whole and split, in both byte orders; and BTF that lies. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -280,6 +281,66 @@ START_TEST(damage_keeps_the_front)
 }
 END_TEST
 
+/* Types behind damage are found again, under their own ids. */
+START_TEST(damage_in_the_middle)
+{
+	enum { N = 300, HIT = 100 };
+	uint32_t word = 0, kind, prev, hit;
+	struct gen_bytes out = {0};
+	struct wh_btf *b = NULL;
+	struct wh_types *t;
+	struct gen_btf g;
+	char name[32];
+	uint64_t v = 0;
+	uint8_t *copy;
+	size_t at = 0;
+
+	gen_btf_init(&g, abis[_i & 1], NULL);
+	make_kernel(&g);
+	prev = gen_btf_int(&g, "first", 1, 0, 0, 8);
+	for (uint32_t i = 0; i < N; i++) {
+		uint32_t size = 1u << i % 4, before = i ? 1u << (i - 1) % 4 : 1;
+		uint32_t id;
+
+		if (i == HIT)
+			at = g.types.n + 4; /* info of this integer */
+		snprintf(name, sizeof(name), "int_%u", i);
+		id = gen_btf_int(&g, name, size, 0, 0, 8 * size);
+		snprintf(name, sizeof(name), "struct_%u", i);
+		gen_btf_compound(&g, GEN_BTF_STRUCT, name, before + size + 4,
+				 (struct gen_btf_member[]){{"before", prev, 0, 0},
+							   {"own", id, 8 * before, 0},
+							   {"tail", 1, 8 * (before + size), 0}},
+				 3);
+		prev = id;
+	}
+	gen_btf_write(&g, &out);
+	kind = _i < 2 ? 31u << 24 /* nothing */ : 4u << 24 | 40 /* a struct that swallows others */;
+	gen_put_uint(&out, g.abi, 24 + at, 4, kind);
+	copy = malloc(out.n);
+	ck_assert(copy);
+	memcpy(copy, out.p, out.n);
+	ck_assert(!wh_btf_create(copy, out.n, NULL, 0, 0, &b));
+	ck_assert(wh_btf_damaged(b));
+	ck_assert_uint_eq(wh_btf_count(b), g.next_id - 1);
+	t = chain(b);
+	hit = HIT + 60;
+	for (uint32_t i = 0; i < N; i++) {
+		if (i >= HIT && i < hit)
+			continue;
+		snprintf(name, sizeof(name), "struct_%u", i);
+		word = (i ? 1u << (i - 1) % 4 : 1) + (1u << i % 4) + 4;
+		ck_assert_msg(wh_types_sizeof(t, name, &v), "%s", name);
+		ck_assert_uint_eq(v, word);
+		ck_assert_uint_eq(member(t, name, "own").size, 1u << i % 4);
+	}
+	ask_everything(t, b);
+	wh_types_destroy(t);
+	gen_fini(&out);
+	gen_btf_fini(&g);
+}
+END_TEST
+
 /* Cut anywhere: an error or fewer types, never a read behind the end. */
 START_TEST(cut_anywhere)
 {
@@ -382,6 +443,7 @@ int main(void)
 	tcase_add_loop_test(c, split_continues_base, 0, 2);
 	tcase_add_test(c, circles_end);
 	tcase_add_loop_test(c, damage_keeps_the_front, 0, 3);
+	tcase_add_loop_test(c, damage_in_the_middle, 0, 4);
 	tcase_add_test(c, cut_anywhere);
 	tcase_add_test(c, refuses_other_blobs);
 	tcase_add_test(c, layout_says_what_is_missing);
