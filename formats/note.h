@@ -5,13 +5,12 @@
 
 #include "formats/dump.h"
 
-#define WH_NT_PRSTATUS	 1
-#define WH_NT_PRPSINFO	 3
-#define WH_NT_TASKSTRUCT 4
-#define WH_NT_AUXV	 6
-#define WH_NT_PSTATUS	 10
-#define WH_NT_PSINFO	 13
-#define WH_NT_FILE	 0x46494c45
+#define WH_NT_PRSTATUS 1
+#define WH_NT_PRPSINFO 3
+#define WH_NT_AUXV     6
+#define WH_NT_PSTATUS  10
+#define WH_NT_PSINFO   13
+#define WH_NT_FILE     0x46494c45
 
 /**
  * Appends the notes in @p to @d->notes; they borrow from @p, which must outlive @d.  Stops at the

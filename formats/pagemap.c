@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "analyzer/base/vec.h"
+#include "formats/bytes.h"
 #include "formats/arch.h"
 
 #define CHUNK_BITS  (1ull << WH_PAGEMAP_CHUNK)
@@ -18,11 +19,6 @@ struct wh_pagemap_chunk {
 };
 
 static const struct wh_abi le = {.big_endian = false, .word = 8};
-
-static bool all_zero(const uint8_t *p, size_t n)
-{
-	return !n || (!p[0] && !memcmp(p, p + 1, n - 1));
-}
 
 static struct wh_err *load_chunk(struct wh_pagemap *m, size_t c, const uint8_t *p)
 {
@@ -60,7 +56,7 @@ static struct wh_err *load(struct wh_pagemap *m, struct wh_ctx *ctx, const struc
 		if (wh_ctx_cancelled(ctx))
 			return &wh_err_cancelled;
 		memset(buf + got, 0, CHUNK_BITS / 8 - got);
-		if (!all_zero(buf, got))
+		if (!wh_bytes_zero(buf, got))
 			WH_TRY(load_chunk(m, c, buf));
 		m->loaded = (first + got) * 8;
 		if (got < want)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "analyzer/base/vec.h"
+#include "formats/bytes.h"
 
 #define PEEL_MAX  6		      /* wrappers around each other */
 #define PIPE_STEP ((size_t)256 << 10) /* [bytes] read from a pipe at once */
@@ -76,11 +77,6 @@ struct wh_err *wh_spool_open(int *ret_fd)
 	return wh_err_os(dirs[0], "no place for a temporary file");
 }
 
-static bool all_zero(const uint8_t *p, size_t n)
-{
-	return !n || (!p[0] && !memcmp(p, p + 1, n - 1));
-}
-
 static struct wh_err *pwrite_all(int fd, uint64_t off, const uint8_t *p, size_t n)
 {
 	while (n) {
@@ -105,7 +101,7 @@ struct wh_err *wh_spool_write(int fd, uint64_t off, const uint8_t *p, size_t n)
 	while (i < n) {
 		size_t step = n - i < ZERO_STEP ? n - i : ZERO_STEP;
 
-		if (all_zero(p + i, step)) {
+		if (wh_bytes_zero(p + i, step)) {
 			WH_TRY(pwrite_all(fd, off + start, p + start, i - start));
 			start = i + step;
 		}
