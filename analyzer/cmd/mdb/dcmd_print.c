@@ -101,7 +101,9 @@ static bool is_char_type(struct wh_type t)
 {
 	struct wh_type_info i;
 
-	return info_of(wh_type_strip(t), &i) && i.kind == WH_TYPE_INT && i.size == 1 && i.is_char;
+	/* Unsigned characters are bytes, not text. */
+	return info_of(wh_type_strip(t), &i) && i.kind == WH_TYPE_INT && i.size == 1 &&
+	       !strcmp(i.name, "char");
 }
 
 static void print_pointer(struct printer *p, const struct wh_type_info *i, uint64_t v)

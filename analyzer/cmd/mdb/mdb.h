@@ -49,6 +49,8 @@ struct wh_mdb {
 	struct wh_strbuf out;
 	const struct wh_mdb_col *cols; /**< table being printed */
 	size_t n_cols, col;
+	struct wh_column
+		json_cols[WH_MDB_ARGS_MAX]; /**< borrowed by the emitter while a table is open */
 	bool json, in_table, no_shell, quit;
 	struct wh_mleaks leaks;
 	struct wh_arena arena; /**< for one command line */

@@ -47,14 +47,12 @@ void wh_mdb_json_flush(struct wh_mdb *m)
 
 static void json_table(struct wh_mdb *m, const char *key, const struct wh_mdb_col *cols, size_t n)
 {
-	struct wh_column c[WH_MDB_ARGS_MAX];
-
-	for (size_t i = 0; i < n; i++)
-		c[i] = (struct wh_column){cols[i].key, NULL, false};
 	wh_mdb_json_flush(m);
+	for (size_t i = 0; i < n; i++)
+		m->json_cols[i] = (struct wh_column){cols[i].key, NULL, false};
 	wh_emit_object(m->run->emit, NULL, NULL);
 	wh_emit_str(m->run->emit, "table", NULL, key);
-	wh_emit_table(m->run->emit, "rows", NULL, c, n);
+	wh_emit_table(m->run->emit, "rows", NULL, m->json_cols, n);
 }
 
 static int col_width(const struct wh_mdb *m, size_t i)
