@@ -31,11 +31,6 @@ static struct wh_err *detect_others(struct wh_process *p, wh_heap_vec *ret)
 		WH_TRY(e);
 		if (is_listed(ret, &h.finding))
 			continue;
-		wh_diag_add(
-			p->ctx->diags, WH_DIAG_WARN, "allocator-not-rebuilt", 0,
-			"this process uses %s (%s), which weephole does not rebuild: what it allocated "
-			"counts as roots and none of it is judged",
-			h.finding.version, h.finding.evidence);
 		WH_TRY(WH_VEC_PUSH(ret, h));
 	}
 }

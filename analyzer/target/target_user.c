@@ -87,23 +87,55 @@ static struct wh_err *user_open(struct wh_target *t)
 
 /* ---- build, correct ---- */
 
+/* An allocator that is recognised but not rebuilt; NULL when there is none. */
+static const struct wh_heap *other_heap(const struct wh_user *u)
+{
+	for (size_t i = 0; i < u->heaps.n; i++)
+		if (!u->heaps.v[i].ops->build)
+			return &u->heaps.v[i];
+	return NULL;
+}
+
 static const char *unjudged(const struct wh_user *u)
 {
+	const struct wh_heap *other = other_heap(u);
 	char text[200];
 
-	if (!u->heaps.n && u->p->truncated)
+	if (!other && u->p->truncated)
 		return "the part of the core that holds the allocator's own structures was cut off";
-	if (!u->heaps.n)
+	if (!other && u->heaps.n)
+		return "the heap holds no block";
+	if (!other)
 		return "no heap of an allocator that weephole knows was found in this process";
 	snprintf(text, sizeof(text), "this process uses %s, whose heap weephole does not rebuild",
-		 u->heaps.v[0].finding.version);
+		 other->finding.version);
 	return wh_arena_strdup(&u->p->strings, text);
+}
+
+/* Beside a heap with blocks in it another allocator may be idle: then worth a note only. */
+static void note_others(struct wh_user *u, bool any)
+{
+	for (size_t i = 0; i < u->heaps.n; i++) {
+		const struct wh_heap *h = &u->heaps.v[i];
+
+		if (!h->ops->build)
+			wh_diag_add(
+				u->t->ctx->diags, any ? WH_DIAG_NOTE : WH_DIAG_WARN,
+				"allocator-not-rebuilt", 0,
+				"this process uses %s (%s), which weephole does not rebuild: what "
+				"it allocated counts as roots and none of it is judged",
+				h->finding.version, h->finding.evidence);
+	}
+	if (any)
+		return;
+	u->t->unjudged = unjudged(u);
+	wh_diag_add(u->t->ctx->diags, WH_DIAG_ERROR, "no-heap", 0,
+		    "no heap that could be rebuilt was found in this process: nothing was judged");
 }
 
 static struct wh_err *user_build(struct wh_target *t)
 {
 	struct wh_user *u = t->priv;
-	bool any = false;
 
 	for (size_t i = 0; i < u->heaps.n; i++) {
 		const struct wh_heap *h = &u->heaps.v[i];
@@ -111,14 +143,7 @@ static struct wh_err *user_build(struct wh_target *t)
 		if (!h->ops->build)
 			continue;
 		WH_TRY(h->ops->build(h->priv));
-		any = true;
 	}
-	if (!any)
-		t->unjudged = unjudged(u);
-	if (!any)
-		wh_diag_add(
-			t->ctx->diags, WH_DIAG_ERROR, "no-heap", 0,
-			"no heap that could be rebuilt was found in this process: nothing was judged");
 	if (u->p->truncated)
 		wh_diag_add(
 			t->ctx->diags, WH_DIAG_WARN, "core-truncated", 0,
@@ -184,6 +209,7 @@ static struct wh_err *user_correct(struct wh_target *t)
 	for (size_t i = 0; i < u->heaps.n; i++)
 		if (u->heaps.v[i].ops->correct)
 			WH_TRY(u->heaps.v[i].ops->correct(u->heaps.v[i].priv));
+	note_others(u, wh_buftab_count(t->buftab) > 0);
 	return hold_by_threads(u);
 }
 
