@@ -498,6 +498,36 @@ static void emit_heuristics(struct wh_emit *e, const struct wh_leaks_view *v)
 	wh_emit_end(e);
 }
 
+/* The categories of roots, by the names that --no-roots takes. */
+static void emit_roots(struct wh_emit *e, const struct wh_leaks_view *v)
+{
+	static const struct wh_column cols[] = {
+		{"kind", "roots", false},
+		{"bytes", "bytes", true},
+		{"words", "single words", true},
+		{"used", "used", false},
+	};
+	const struct wh_plan *p = &v->target->plan;
+	/* count is of single words, bytes of ranges */
+	WH_AUTO_FREE struct wh_tally *sums = wh_calloc(p->kinds.n, sizeof(*sums));
+
+	for (size_t i = 0; sums && i < p->roots.n; i++)
+		if (p->roots.v[i].kind < p->kinds.n)
+			sums[p->roots.v[i].kind].bytes += p->roots.v[i].len;
+	for (size_t i = 0; sums && i < p->words.n; i++)
+		if (p->words.v[i].kind < p->kinds.n)
+			sums[p->words.v[i].kind].count++;
+	wh_emit_table(e, "roots", v->verbose ? "" : NULL, cols, 4);
+	for (size_t k = 0; sums && k < p->kinds.n; k++) {
+		wh_emit_row(e);
+		wh_emit_cell_str(e, p->kinds.v[k].name);
+		wh_emit_cell_u64(e, sums[k].bytes);
+		wh_emit_cell_u64(e, sums[k].count);
+		wh_emit_cell_bool(e, !p->kinds.v[k].off);
+	}
+	wh_emit_end(e);
+}
+
 static void emit_coverage(struct wh_emit *e, const struct wh_leaks_view *v)
 {
 	const struct wh_mark_counts *c = wh_marks_counts(v->leaks->marks);
@@ -515,6 +545,7 @@ static void emit_coverage(struct wh_emit *e, const struct wh_leaks_view *v)
 		if (c->bytes_absent[s])
 			wh_emit_u64(e, NULL, wh_mem_state_name((enum wh_mem_state)s),
 				    c->bytes_absent[s], WH_UNIT_BYTES);
+	emit_roots(e, v);
 	emit_missing(e, v);
 	emit_heuristics(e, v);
 	wh_emit_end(e);
