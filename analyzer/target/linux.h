@@ -189,6 +189,7 @@ struct wh_lx {
 	uint16_t cls_page, cls_compound, cls_large, cls_vmalloc, cls_percpu;
 	uint64_t tick_ns, jiffies, jiffies0; /**< length of a tick, now, at boot; 0 unknown */
 	bool built;
+	uint64_t ring_used;	/**< pages of trace buffers that have events */
 	struct wh_map kmemleak; /**< start of an allocation -> kmemleak_object */
 	struct wh_map reverse;	/**< frame -> vmalloc address, once somebody asks */
 };

@@ -317,11 +317,14 @@ struct ring {
 
 static void ring_page(struct ring *g, uint64_t bpage)
 {
-	uint64_t va, pfn;
+	uint64_t va, pfn, commit;
 
 	if (!wh_read_word(g->x->r, bpage + g->page, &va) ||
 	    !wh_kspace_virt_to_pfn(g->x->ks, wh_lx_ptr(g->x, va), &pfn))
 		return;
+	/* a page begins with its time stamp and how many bytes of events it has */
+	if (wh_read_word(g->x->r, wh_lx_ptr(g->x, va) + 8, &commit) && (commit & 0xfffff))
+		g->x->ring_used++;
 	for (uint64_t i = 0; i < g->frames; i++)
 		if ((wh_lx_page_get(g->x, pfn + i) & WH_LXP_MASK) == WH_LXP_KERNEL)
 			wh_lx_page_set(g->x, pfn + i, WH_LXP_RECORDER);

@@ -155,7 +155,16 @@ static struct wh_err *recorded_facts(struct facts *f)
 	WH_TRY(text(f, "recorded", "kmemleak",
 		    wh_kslab_find_cache(x->slab, "kmemleak_object", 0) ? "yes"
 								       : "no: not in this kernel"));
-	WH_TRY(text(f, "recorded", "kfence", x->slab->kfence_start ? "yes" : "no"));
+	WH_TRY(text(f, "recorded", "kfence",
+		    x->slab->kfence_start ? "yes"
+		    : wh_lx_symbol(x, "__kfence_pool", &sym)
+			    ? "no: boot with kfence.sample_interval=100"
+			    : "no: not in this kernel"));
+	if (x->ring_used)
+		WH_TRY(number(f, "recorded", "ftrace", x->ring_used, "pages of events"));
+	else
+		WH_TRY(text(f, "recorded", "ftrace",
+			    "no: boot with trace_event=kmem:kmalloc,kmem:kfree for a trail"));
 	return number(f, "recorded", "vmalloc_callers", x->areas.n, "areas");
 }
 
