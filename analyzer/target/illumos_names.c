@@ -16,6 +16,7 @@
 
 #include "analyzer/base/hashmap.h"
 #include "analyzer/base/limits.h"
+#include "dwarf/dwarf_types.h"
 #include "dwarf/type_ctf.h"
 #include "dwarf/type_profile.h"
 
@@ -331,6 +332,20 @@ static struct wh_err *profile_add(struct wh_illumos_target *il, struct wh_types 
 	return wh_types_add(to, &wh_profile_provider, p, "profile");
 }
 
+/* DWARF of the files that the user gave: a kernel image dumped by a hypervisor has no CTF in memory. */
+static struct wh_err *dwarf_open(struct wh_illumos_target *il, struct wh_types *into)
+{
+	for (size_t i = 0; i < il->t->opts->n_symbol_files; i++) {
+		struct wh_dwarf *d;
+
+		if (!wh_dwarf_has_info(il->t->opts->symbol_files[i]))
+			continue;
+		WH_TRY(wh_dwarf_create(il->t->opts->symbol_files[i], &d));
+		WH_TRY(wh_types_add(into, &wh_dwarf_ops, d, "dwarf"));
+	}
+	return NULL;
+}
+
 struct wh_err *wh_illumos_names_open(struct wh_illumos_target *il)
 {
 	struct wh_types *boot, *final;
@@ -346,6 +361,7 @@ struct wh_err *wh_illumos_names_open(struct wh_illumos_target *il)
 	il->types = final;
 	wh_types_destroy(boot);
 	WH_TRY(ctf_open(il, final));
+	WH_TRY(dwarf_open(il, final));
 	WH_TRY(profile_add(il, final, wh_profile_kmem));
 	modules_detail(il);
 	return NULL;
