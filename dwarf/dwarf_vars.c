@@ -2,7 +2,22 @@
 /* Variables at fixed addresses, from DWARF: file scope, namespaces, and statics inside functions. */
 #include "dwarf/dwarf_die.h"
 
-/* DW_OP_addr and nothing else: an object at a fixed address. */
+/* The number behind DW_OP_addrx, when it fills the expression. */
+static bool uleb_whole(const uint8_t *p, uint64_t len, uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	for (uint64_t i = 0; i < len && i < 9; i++) {
+		v |= (uint64_t)(p[i] & 0x7f) << (7 * i);
+		if (!(p[i] & 0x80)) {
+			*ret = v;
+			return i + 1 == len;
+		}
+	}
+	return false;
+}
+
+/* DW_OP_addr, or clang's DW_OP_addrx into .debug_addr, and nothing else: an object at a fixed address. */
 static bool var_address(struct wh_dwarf *d, Dwarf_Die die, uint64_t *ret)
 {
 	struct wh_abi abi = {.big_endian = d->big_endian, .word = (uint8_t)d->addr_size};
@@ -14,10 +29,19 @@ static bool var_address(struct wh_dwarf *d, Dwarf_Die die, uint64_t *ret)
 
 	if (!a)
 		return false;
-	if (dwarf_formexprloc(a, &len, &p, &e) == DW_DLV_OK && len == 1u + d->addr_size &&
-	    *(const uint8_t *)p == DW_OP_addr) {
-		*ret = wh_get_word(abi, (const uint8_t *)p + 1);
-		ok = true;
+	if (dwarf_formexprloc(a, &len, &p, &e) == DW_DLV_OK && len > 1) {
+		const uint8_t *op = p;
+		Dwarf_Addr addr;
+		uint64_t index;
+
+		if (op[0] == DW_OP_addr && len == 1u + d->addr_size) {
+			*ret = wh_get_word(abi, op + 1);
+			ok = true;
+		} else if (op[0] == DW_OP_addrx && uleb_whole(op + 1, len - 1, &index) &&
+			   dwarf_debug_addr_index_to_addr(die, index, &addr, &e) == DW_DLV_OK) {
+			*ret = addr;
+			ok = true;
+		}
 	}
 	wh_dw_drop_error(d, &e);
 	wh_dw_attr_drop(d, a);

@@ -182,10 +182,23 @@ static size_t add_scopes(Dwarf_Die *cu, Dwarf_Addr pc, struct wh_line *ret, size
 	return used;
 }
 
+/* The unit that holds @at.  clang writes no .debug_aranges: then every unit is asked. */
+static Dwarf_Die *unit_find(Dwfl_Module *mod, uint64_t at, Dwarf_Addr *ret_bias)
+{
+	Dwarf_Die *cu = dwfl_module_addrdie(mod, at, ret_bias);
+
+	if (cu)
+		return cu;
+	while ((cu = dwfl_module_nextcu(mod, cu, ret_bias)))
+		if (dwarf_haspc(cu, at - *ret_bias) > 0)
+			return cu;
+	return NULL;
+}
+
 static size_t find_in(struct lmod *m, uint64_t addr, struct wh_line *ret, size_t cap)
 {
 	Dwarf_Addr bias = 0;
-	Dwfl_Line *line;
+	Dwarf_Line *line = NULL;
 	Dwarf_Die *cu;
 	uint64_t at = addr - m->bias;
 	int lineno = 0;
@@ -196,16 +209,16 @@ static size_t find_in(struct lmod *m, uint64_t addr, struct wh_line *ret, size_t
 	}
 	if (!m->dw || (m->relocatable && !place_in_ko(m, addr, &at)))
 		return 0;
-	line = dwfl_module_getsrc(m->dw->mod, at);
-	cu = dwfl_module_addrdie(m->dw->mod, at, &bias);
-	if (!line && !cu)
+	cu = unit_find(m->dw->mod, at, &bias);
+	if (!cu)
 		return 0;
 	ret[0] = (struct wh_line){0};
+	line = dwarf_getsrc_die(cu, at - bias);
 	if (line) {
-		ret[0].file = dwfl_lineinfo(line, NULL, &lineno, NULL, NULL, NULL);
-		ret[0].line = lineno > 0 ? (uint32_t)lineno : 0;
+		ret[0].file = dwarf_linesrc(line, NULL, NULL);
+		ret[0].line = !dwarf_lineno(line, &lineno) && lineno > 0 ? (uint32_t)lineno : 0;
 	}
-	return cu ? add_scopes(cu, at - bias, ret, cap) : 1;
+	return add_scopes(cu, at - bias, ret, cap);
 }
 
 size_t wh_lines_find(struct wh_lines *l, uint64_t addr, struct wh_line *ret, size_t cap)
