@@ -388,6 +388,14 @@ START_TEST(unwinds_from_memory)
 }
 END_TEST
 
+#ifdef __SANITIZE_ADDRESS__
+#define SANITIZED 1
+#elif defined(__has_feature)
+#define SANITIZED __has_feature(address_sanitizer)
+#else
+#define SANITIZED 0
+#endif
+
 /* Neither: guesses, which call themselves so. */
 START_TEST(unwinds_by_guessing)
 {
@@ -518,7 +526,9 @@ int main(void)
 		tcase_add_test(c, text_from_files);
 		tcase_add_test(c, unwinds_with_files);
 		tcase_add_test(c, unwinds_from_memory);
-		tcase_add_test(c, unwinds_by_guessing);
+		/* A sanitizer's redzones keep old return addresses, which guessing takes for frames. */
+		if (!SANITIZED)
+			tcase_add_test(c, unwinds_by_guessing);
 		tcase_add_test(c, lines);
 		tcase_add_test(c, types_of_variables);
 	}
