@@ -751,14 +751,24 @@ uint64_t wh_buftab_memory(const struct wh_buftab *t)
 
 /* ---- iteration ---- */
 
+static void iter_leaf(struct row_iter *it, size_t leaf)
+{
+	const struct region *r = &it->t->regions[it->region];
+
+	it->leaf = leaf;
+	it->base = leaf_base(r, leaf);
+	it->bits = r->leaves[leaf].bits;
+}
+
 static void iter_enter(struct row_iter *it)
 {
 	const struct region *r = &it->t->regions[it->region];
 
-	it->leaf = 0;
 	it->have_large = !r->dense;
-	it->bits = r->dense ? r->leaves[0].bits : 0;
-	it->row = r->first_row;
+	it->next = r->first_row;
+	it->bits = 0;
+	if (r->dense)
+		iter_leaf(it, 0);
 }
 
 void wh_row_iter_init(struct row_iter *it, const struct wh_buftab *t, uint64_t addr)
@@ -766,7 +776,6 @@ void wh_row_iter_init(struct row_iter *it, const struct wh_buftab *t, uint64_t a
 	size_t lo = 0, hi = t->n_regions;
 	const struct region *r;
 	uint64_t start;
-	uint32_t row;
 
 	*it = (struct row_iter){.t = t};
 	while (lo < hi) { /* first region that ends above addr */
@@ -784,16 +793,13 @@ void wh_row_iter_init(struct row_iter *it, const struct wh_buftab *t, uint64_t a
 	r = &t->regions[lo];
 	if (!r->dense || addr <= r->start)
 		return;
-	row = leaf_find(t, region_leaf(r, addr), addr, &start);
-	if (row == WH_ROW_NONE)
+	if (leaf_find(t, region_leaf(r, addr), addr, &start) == WH_ROW_NONE)
 		start = addr;
-	it->leaf = (size_t)((start >> LEAF_SHIFT) - (r->start >> LEAF_SHIFT));
-	it->bits = r->leaves[it->leaf].bits;
-	it->row = r->leaves[it->leaf].rank;
-	while (it->bits && ((start & ~(uint64_t)(LEAF_BYTES - 1)) +
-			    8 * (uint64_t)__builtin_ctzll(it->bits)) < start) {
+	iter_leaf(it, (size_t)((start >> LEAF_SHIFT) - (r->start >> LEAF_SHIFT)));
+	it->next = r->leaves[it->leaf].rank;
+	while (it->bits && it->base + 8 * (uint64_t)__builtin_ctzll(it->bits) < start) {
 		it->bits &= it->bits - 1;
-		it->row++;
+		it->next++;
 	}
 }
 
@@ -801,7 +807,6 @@ bool wh_row_iter_next(struct row_iter *it)
 {
 	const struct wh_buftab *t = it->t;
 
-	/* it->row is the number of the row that comes next. */
 	for (; it->region < t->n_regions;
 	     it->region++, it->region < t->n_regions ? iter_enter(it) : (void)0) {
 		const struct region *r = &t->regions[it->region];
@@ -812,19 +817,14 @@ bool wh_row_iter_next(struct row_iter *it)
 				continue;
 			it->have_large = false;
 			it->start = r->start;
-			it->row = r->first_row;
+			it->row = it->next++;
 			return true;
 		}
 		n = region_leaf_count(r);
 		while (!it->bits && it->leaf + 1 < n)
-			it->bits = r->leaves[++it->leaf].bits;
-		if (!it->bits)
-			continue;
-		it->start = leaf_base(r, it->leaf) + 8 * (uint64_t)__builtin_ctzll(it->bits);
-		it->row = r->leaves[it->leaf].rank +
-			  bits_count(r->leaves[it->leaf].bits & ((it->bits & -it->bits) - 1));
-		it->bits &= it->bits - 1;
-		return true;
+			iter_leaf(it, it->leaf + 1);
+		if (it->bits)
+			return row_iter_next(it);
 	}
 	return false;
 }

@@ -59,6 +59,35 @@ __attribute__((target("avx2"))) static uint64_t run_avx2(const struct filter *f,
 		mask |= run_plain(f, p + i * 8, n - i) << i;
 	return mask;
 }
+
+/* AVX-512 compares unsigned, into a mask; two vectors at a time, as one waits for its masks. */
+__attribute__((target("avx512f"))) static uint64_t run_avx512(const struct filter *f,
+							      const uint8_t *p, size_t n)
+{
+	uint64_t mask = 0;
+	size_t i = 0;
+
+	for (; i + 16 <= n; i += 16) {
+		__m512i a = _mm512_loadu_si512((const void *)(p + i * 8));
+		__m512i b = _mm512_loadu_si512((const void *)(p + i * 8 + 64));
+		__m512i any = _mm512_or_si512(a, b);
+		unsigned int in = 0, in2 = 0;
+
+		if (!_mm512_test_epi64_mask(any, any))
+			continue;
+		for (unsigned int k = 0; k < f->n; k++) {
+			__m512i start = _mm512_set1_epi64((long long)f->start[k]);
+			__m512i len = _mm512_set1_epi64((long long)f->len[k]);
+
+			in |= _mm512_cmplt_epu64_mask(_mm512_sub_epi64(a, start), len);
+			in2 |= _mm512_cmplt_epu64_mask(_mm512_sub_epi64(b, start), len);
+		}
+		mask |= (uint64_t)(in | in2 << 8) << i;
+	}
+	if (i < n)
+		mask |= run_plain(f, p + i * 8, n - i) << i;
+	return mask;
+}
 #endif
 
 void wh_filter_freeze(struct filter *f)
@@ -73,5 +102,7 @@ void wh_filter_freeze(struct filter *f)
 	__builtin_cpu_init();
 	if (__builtin_cpu_supports("avx2"))
 		f->run = run_avx2;
+	if (__builtin_cpu_supports("avx512f"))
+		f->run = run_avx512;
 #endif
 }

@@ -7,7 +7,7 @@
  * not be settled yet is kept:
  *
  *	roots (data, stacks, per-CPU …) ──► mark targets
- *	every node page, in order, in parallel:
+ *	every node page, those of large buffers first, else in order, in parallel:
  *	    source already marked    ──► mark the target, and follow what is stored for it
  *	    target already marked    ──► nothing: this edge can change nothing
  *	    neither                  ──► store the edge with its source (edges.h)
@@ -17,7 +17,8 @@
  * need (verdict.c).  Measured choice, see docs/design-scan.md.
  *
  * Invariants: level[] only rises.  An edge whose source has a level is either applied or stored before the
- * level was set; both orders are caught (wh_mark_raise, finish_source).  The set of marked rows does not
+ * level was set; both orders are caught (wh_mark_raise, finish_source), because "edges are stored" is a bit of
+ * the same byte as the level.  The set of marked rows does not
  * depend on the order of work, so any number of threads gives the same result.
  *
  * When the stored edges exceed their budget, the sources that found no room are noted; after the pass all
@@ -82,7 +83,6 @@ static void scan_whole(struct worker *w, const struct wh_plan_range *r)
 		wh_scan_piece(w, r->label, p, (size_t)r->len);
 	else
 		absent(w, r, r->label, r->len, why);
-	wh_scan_finish(w);
 }
 
 static struct wh_err *scan_part(struct worker *w, const struct wh_plan_range *r, uint64_t off,
@@ -102,7 +102,6 @@ static struct wh_err *scan_part(struct worker *w, const struct wh_plan_range *r,
 			wh_scan_piece(w, r->label + off, p, n);
 		else
 			absent(w, r, r->label + off, n, why);
-		wh_scan_finish(w);
 		off += n;
 		len -= n;
 	}
@@ -120,6 +119,8 @@ static struct wh_err *scan_unit(void *arg, unsigned int worker, size_t unit)
 		const struct wh_plan_range *r = &m->ranges[u.range];
 		uint64_t left = r->len - u.offset, n = left < u.bytes ? left : u.bytes;
 
+		if (!m->nodes_pass && r->kind != w->kind) /* what is buffered has the old one */
+			wh_scan_finish(w);
 		w->kind = r->kind;
 		w->note = 0;
 		if (!m->nodes_pass && m->plan->kinds.v[r->kind].off)
@@ -132,6 +133,7 @@ static struct wh_err *scan_unit(void *arg, unsigned int worker, size_t unit)
 		u.offset = 0;
 		u.range++;
 	}
+	wh_scan_finish(w);
 	if (!e && w->err) {
 		e = w->err;
 		w->err = NULL;
@@ -169,6 +171,33 @@ static struct wh_err *units_make(struct wh_marks *m)
 	return NULL;
 }
 
+static bool unit_large(const struct wh_marks *m, const struct unit *u)
+{
+	const struct region *r = buftab_region(m->t, m->ranges[u->range].label + u->offset);
+
+	return r && !r->dense;
+}
+
+/*
+ * Large buffers first: the array of a hash table names more buffers than anything else, and what it names
+ * need not be stored when it is read later.
+ */
+static struct wh_err *units_order(struct wh_marks *m)
+{
+	WH_AUTO_FREE struct unit *sorted = wh_calloc(m->units.n, sizeof(*sorted));
+	size_t n = 0;
+
+	if (!sorted)
+		return &wh_err_nomem;
+	for (int large = 1; large >= 0; large--)
+		for (size_t i = 0; i < m->units.n; i++)
+			if (unit_large(m, &m->units.v[i]) == large)
+				sorted[n++] = m->units.v[i];
+	for (size_t i = 0; i < n; i++)
+		m->units.v[i] = sorted[i];
+	return NULL;
+}
+
 static struct wh_err *pass(struct wh_marks *m, const char *phase,
 			   const struct wh_plan_range *ranges, size_t n, bool nodes)
 {
@@ -176,6 +205,8 @@ static struct wh_err *pass(struct wh_marks *m, const char *phase,
 	m->n_ranges = n;
 	m->nodes_pass = nodes;
 	WH_TRY(units_make(m));
+	if (nodes)
+		WH_TRY(units_order(m));
 	return wh_workers_run(m->ctx, phase, m->units.n, scan_unit, m);
 }
 
@@ -204,10 +235,13 @@ static void rescan_begin(struct wh_marks *m)
 {
 	size_t rows = m->t->n;
 
-	for (size_t i = 0; i < rows; i++)
-		if (!atomic_load_explicit(&m->level[i], memory_order_relaxed) ||
-		    (m->opts.start_pointers && atomic_load(&m->level[i]) < LEVEL_FULL))
+	for (uint32_t i = 0; i < rows; i++) {
+		uint8_t level = level_of(m, i);
+
+		atomic_store_explicit(&m->level[i], level, memory_order_relaxed);
+		if (!level || (m->opts.start_pointers && level < LEVEL_FULL))
 			atomic_fetch_or(&m->rescan[i >> 6], 1ull << (i & 63));
+	}
 	wh_edges_clear(&m->edges, rows);
 	for (unsigned int i = 0; i < m->n_workers; i++)
 		m->workers[i].edges = (struct edge_writer){.e = &m->edges};

@@ -14,11 +14,15 @@
 #define LEVEL_NONE     0u
 #define LEVEL_INTERIOR 1u /* reached, but some link of the chain is only an interior pointer */
 #define LEVEL_FULL     2u
+#define LEVEL_MASK     3u
+#define LEVEL_STORED   0x80u /* beside the level: the row has stored edges, to follow when it rises */
 
-#define HITS_MAX    64
-#define BLOCK_BYTES (64u << 10)
-#define SEEN_MAX    1024
-#define ROW_ROOT    WH_ROW_NONE /* source of a hit that comes from a root */
+#define HITS_MAX      64
+#define DRAIN_ROWS    32
+#define DRAIN_TARGETS 128
+#define BLOCK_BYTES   (64u << 10)
+#define SEEN_MAX      1024
+#define ROW_ROOT      WH_ROW_NONE /* source of a hit that comes from a root */
 
 /* A word that lies within the bounds of the table, on its way through the three stages of a flush. */
 struct hit {
@@ -80,7 +84,7 @@ struct wh_marks {
 	uint64_t min, span;   /* bounds of the table */
 	struct filter filter; /* the table and the aliases, for the first rejection */
 
-	_Atomic(uint8_t) *level;
+	_Atomic(uint8_t) *level; /* and LEVEL_STORED */
 	struct edges edges;
 	_Atomic(uint64_t) *rescan; /* bitmap: rows to scan again; NULL in the first pass */
 	struct worker *workers;
@@ -123,6 +127,11 @@ void wh_mark_drain(struct worker *w);
 
 struct wh_err *wh_verdict_run(struct wh_marks *m) WH_MUST_CHECK;
 struct wh_err *wh_chain_run(struct wh_marks *m) WH_MUST_CHECK;
+
+static inline uint8_t level_of(const struct wh_marks *m, uint32_t row)
+{
+	return atomic_load_explicit(&m->level[row], memory_order_relaxed) & LEVEL_MASK;
+}
 
 /* May this row be judged, i.e. is it an allocated buffer of an ordinary class? */
 static inline bool row_judged(const struct wh_buftab *t, uint32_t row)

@@ -17,11 +17,6 @@
 
 #include <string.h>
 
-static uint8_t level_of(const struct wh_marks *m, uint32_t row)
-{
-	return atomic_load_explicit(&m->level[row], memory_order_relaxed);
-}
-
 /* Where the value would be if it had been seen lately to point at a row that is fully reached. */
 static inline uint64_t *seen_slot(struct worker *w, uint64_t value)
 {
@@ -51,34 +46,70 @@ void wh_mark_raise(struct worker *w, uint32_t row, uint8_t level)
 	uint8_t old = atomic_load_explicit(l, memory_order_relaxed);
 
 	do {
-		if (old >= level)
+		if ((old & LEVEL_MASK) >= level)
 			return;
-	} while (!atomic_compare_exchange_weak(l, &old, level));
-	/* Ordered after the exchange: either we see the batch, or its writer sees the level. */
-	if (atomic_load(&w->m->edges.head[row]))
+	} while (!atomic_compare_exchange_weak(l, &old, (old & LEVEL_STORED) | level));
+	/* One byte, one order: either we see that edges are stored, or their writer sees the level. */
+	if (old & LEVEL_STORED) {
+		__builtin_prefetch(&w->m->edges.head[row]);
 		push_u32(w, &w->stack.v, &w->stack.n, &w->stack.cap, row);
+	}
 }
 
+/* Targets of stored edges, with the level that they are to have. */
+struct raises {
+	uint32_t row[DRAIN_TARGETS];
+	uint8_t level[DRAIN_TARGETS];
+	unsigned int n;
+};
+
+static void raises_apply(struct worker *w, struct raises *r)
+{
+	for (unsigned int i = 0; i < r->n; i++)
+		wh_mark_raise(w, r->row[i], r->level[i]);
+	r->n = 0;
+}
+
+/* Gathers what is stored with @row. */
+static void raises_gather(struct worker *w, struct raises *r, uint32_t row)
+{
+	const struct edges *e = &w->m->edges;
+	uint8_t level = level_of(w->m, row);
+
+	for (uint32_t i = atomic_load(&e->head[row]); i;) {
+		const uint32_t *b = edge_batch(e, i);
+
+		for (uint32_t k = 0; k < b[1]; k++) {
+			uint8_t cap = b[2 + k] & EDGE_INTERIOR ? LEVEL_INTERIOR : LEVEL_FULL;
+
+			if (r->n == DRAIN_TARGETS)
+				raises_apply(w, r);
+			r->row[r->n] = b[2 + k] & ~EDGE_INTERIOR;
+			r->level[r->n] = level < cap ? level : cap;
+			__builtin_prefetch(&w->m->level[r->row[r->n]]);
+			r->n++;
+		}
+		i = b[0];
+	}
+}
+
+/* Some rows at a time, so that their cache misses overlap. */
 void wh_mark_drain(struct worker *w)
 {
 	const struct edges *e = &w->m->edges;
+	uint32_t rows[DRAIN_ROWS];
+	struct raises r = {.n = 0};
 
 	while (w->stack.n) {
-		uint32_t row = w->stack.v[--w->stack.n];
-		uint8_t level = level_of(w->m, row);
+		size_t n = w->stack.n < DRAIN_ROWS ? w->stack.n : DRAIN_ROWS;
 
-		for (uint32_t i = atomic_load(&e->head[row]); i;) {
-			const uint32_t *b = edge_batch(e, i);
-
-			for (uint32_t k = 0; k < b[1]; k++) {
-				uint32_t to = b[2 + k] & ~EDGE_INTERIOR;
-				uint8_t cap =
-					b[2 + k] & EDGE_INTERIOR ? LEVEL_INTERIOR : LEVEL_FULL;
-
-				wh_mark_raise(w, to, level < cap ? level : cap);
-			}
-			i = b[0];
-		}
+		w->stack.n -= n;
+		memcpy(rows, w->stack.v + w->stack.n, n * sizeof(*rows));
+		for (size_t i = 0; i < n; i++)
+			__builtin_prefetch(edge_batch(e, atomic_load(&e->head[rows[i]])));
+		for (size_t i = 0; i < n; i++)
+			raises_gather(w, &r, rows[i]);
+		raises_apply(w, &r);
 	}
 }
 
@@ -109,7 +140,8 @@ static void finish_source(struct worker *w)
 	}
 	w->targets.n = 0;
 	/* Reached while we were collecting: nobody else knows of these edges. */
-	if (!w->m->opts.keep_parents && atomic_load(&w->m->level[src]))
+	if (!w->m->opts.keep_parents &&
+	    atomic_fetch_or(&w->m->level[src], LEVEL_STORED) & LEVEL_MASK)
 		push_u32(w, &w->stack.v, &w->stack.n, &w->stack.cap, src);
 }
 
@@ -251,7 +283,8 @@ static void hit_rank(struct worker *w, struct hit *h)
 	h->row = leaf_rank(h->leaf, h->value, &h->start);
 	if (h->row == WH_ROW_NONE)
 		return;
-	__builtin_prefetch(&w->m->t->size[h->row]);
+	if (h->value != h->start)
+		__builtin_prefetch(&w->m->t->size[h->row]);
 	__builtin_prefetch(&w->m->level[h->row]);
 }
 
@@ -260,7 +293,9 @@ static void hit_resolve(struct worker *w, struct hit *h)
 {
 	const struct wh_buftab *t = w->m->t;
 
-	if (h->row != WH_ROW_NONE && h->value - h->start >= buftab_row_size(t, h->row))
+	/* No buffer is empty: a pointer to its start needs no look at its size. */
+	if (h->row != WH_ROW_NONE && h->value != h->start &&
+	    h->value - h->start >= buftab_row_size(t, h->row))
 		h->row = WH_ROW_NONE;
 	if (h->row == WH_ROW_NONE && h->leaf && hit_retarget(w, h)) {
 		h->row = wh_buftab_find(t, h->value);
@@ -402,20 +437,20 @@ static void scan_any(struct worker *w, const struct piece *pc)
 	w->counts.words += pc->len / abi.word;
 }
 
-static void scan_unmasked(struct worker *w, struct piece pc)
+static void scan_unmasked(struct worker *w, struct piece *pc)
 {
 	const struct wh_abi abi = w->m->abi;
-	size_t skip = (size_t)(-pc.label & (uint64_t)(abi.word - 1));
+	size_t skip = (size_t)(-pc->label & (uint64_t)(abi.word - 1));
 
-	if (skip >= pc.len)
+	if (skip >= pc->len)
 		return;
-	pc.label += skip;
-	pc.p += skip;
-	pc.len -= skip;
+	pc->label += skip;
+	pc->p += skip;
+	pc->len -= skip;
 	if (w->block_filtered)
-		scan_fast(w, &pc);
+		scan_fast(w, pc);
 	else
-		scan_any(w, &pc);
+		scan_any(w, pc);
 }
 
 /* Index of the first mask that ends above @label. */
@@ -441,15 +476,15 @@ static void scan_stretch(struct worker *w, struct piece *part, const struct piec
 	part->label = lo;
 	part->p = whole->p + (lo - whole->label);
 	part->len = (size_t)(hi - lo);
-	scan_unmasked(w, *part);
+	scan_unmasked(w, part);
 }
 
 /* Leaves out what the masks cover; @mask is a cursor that only moves up. */
-static void scan_masked(struct worker *w, const struct piece *pc, size_t *mask)
+static void scan_masked(struct worker *w, struct piece *pc, size_t *mask)
 {
 	const struct wh_plan *plan = w->m->plan;
 	uint64_t end = pc->label + pc->len, at = pc->label;
-	struct piece part = *pc;
+	struct piece part;
 
 	if (w->m->nodes_pass)
 		w->counts.bytes_nodes += pc->len;
@@ -457,6 +492,11 @@ static void scan_masked(struct worker *w, const struct piece *pc, size_t *mask)
 		w->counts.bytes_roots += pc->len;
 	while (*mask < plan->masks.n && plan->masks.v[*mask].end <= at)
 		++*mask;
+	if (*mask == plan->masks.n || plan->masks.v[*mask].start >= end) {
+		scan_unmasked(w, pc);
+		return;
+	}
+	part = *pc;
 	for (size_t i = *mask; i < plan->masks.n && plan->masks.v[i].start < end; i++) {
 		if (plan->masks.v[i].start > at)
 			scan_stretch(w, &part, pc, at, plan->masks.v[i].start);
@@ -541,7 +581,7 @@ static void scan_block(struct worker *w, uint64_t label, const uint8_t *p, size_
 		return;
 	}
 	wh_row_iter_init(&it, m->t, label);
-	while (wh_row_iter_next(&it) && it.start < end) {
+	while (row_iter_next(&it) && it.start < end) {
 		uint64_t lo = it.start > label ? it.start : label;
 		uint64_t size = buftab_row_size(m->t, it.row);
 		uint64_t hi = it.start + size < end ? it.start + size : end;
