@@ -6,6 +6,9 @@
  *
  *	kmem_cache.cpu_sheaves (per-CPU) ─► main, spare, rcu_free ─► slab_sheaf { size, objects[size] }
  *	kmem_cache_node.barn ─► sheaves_full, sheaves_empty ─► slab_sheaf ─► slab_sheaf …
+ *
+ * By 7.3 the barns have moved out of kmem_cache_node: kmem_cache.per_node[] has a { barn, node } each (struct
+ * kmem_cache_per_node_ptrs), and kmem_cache.node and cpu_slab are gone.
  */
 #include "analyzer/alloc/kslab.h"
 
@@ -15,15 +18,17 @@
 struct sheaf_layout {
 	struct wh_field cpu_sheaves, node, main, spare, rcu_free, barn, full, empty, list, size,
 		objects, capacity;
+	uint64_t
+		pair; /* [bytes] of one per_node[]; 0: node[] of pointers to nodes that have a barn */
 };
 #define L struct sheaf_layout
 static const struct wh_want want[] = {
 	WH_WANT(L, cpu_sheaves, "kmem_cache", "cpu_sheaves"),
-	WH_WANT_OPT(L, node, "kmem_cache", "node"),
+	WH_WANT_OPT(L, node, "kmem_cache", "per_node|node"),
 	WH_WANT(L, main, "slub_percpu_sheaves", "main"),
 	WH_WANT_OPT(L, spare, "slub_percpu_sheaves", "spare"),
 	WH_WANT_OPT(L, rcu_free, "slub_percpu_sheaves", "rcu_free"),
-	WH_WANT_OPT(L, barn, "kmem_cache_node", "barn"),
+	WH_WANT_OPT(L, barn, "kmem_cache_per_node_ptrs|kmem_cache_node", "barn"),
 	WH_WANT_OPT(L, full, "node_barn", "sheaves_full"),
 	WH_WANT_OPT(L, empty, "node_barn", "sheaves_empty"),
 	WH_WANT_OPT(L, capacity, "kmem_cache", "sheaf_capacity"),
@@ -94,14 +99,25 @@ static struct wh_err *barn_take(struct take *t, uint64_t node)
 	struct wh_lx *x = t->k->x;
 	uint64_t barn;
 
-	if (!t->l->barn.found || !t->l->full.found || !t->l->list.found ||
-	    !wh_read_word(x->r, node + t->l->barn.offset, &barn) || !barn)
+	if (!wh_read_word(x->r, node + t->l->barn.offset, &barn) || !barn)
 		return NULL;
 	barn = wh_lx_ptr(x, barn);
 	WH_TRY(wh_lx_list(x, barn + t->l->full.offset, "sheaf-damaged", listed_sheaf, t));
 	return t->l->empty.found
 		       ? wh_lx_list(x, barn + t->l->empty.offset, "sheaf-damaged", listed_sheaf, t)
 		       : NULL;
+}
+
+/* What has the member `barn` of node @i of a cache: the cache's pair for it, or its kmem_cache_node. */
+static bool node_find(struct wh_lx *x, const struct sheaf_layout *l, uint64_t cache, uint64_t i,
+		      uint64_t *ret)
+{
+	uint64_t at = cache + l->node.offset + i * (l->pair ? l->pair : x->abi.word);
+
+	if (!l->pair)
+		return wh_read_word(x->r, at, ret) && *ret && (*ret = wh_lx_ptr(x, *ret));
+	*ret = at;
+	return true;
 }
 
 static struct wh_err *cache_take(struct wh_kslab *k, const struct sheaf_layout *l, uint64_t cache,
@@ -115,9 +131,11 @@ static struct wh_err *cache_take(struct wh_kslab *k, const struct sheaf_layout *
 		t.capacity = 0;
 	if (wh_read_word(x->r, cache + l->cpu_sheaves.offset, &p) && p)
 		WH_TRY(cpu_take(&t, p));
-	for (uint64_t i = 0; l->node.found && i < nodes; i++)
-		if (wh_read_word(x->r, cache + l->node.offset + 8 * i, &node) && node)
-			WH_TRY(barn_take(&t, wh_lx_ptr(x, node)));
+	if (!l->node.found || !l->barn.found || !l->full.found || !l->list.found)
+		return NULL;
+	for (uint64_t i = 0; i < nodes; i++)
+		if (node_find(x, l, cache, i, &node))
+			WH_TRY(barn_take(&t, node));
 	return NULL;
 }
 
@@ -134,6 +152,8 @@ struct wh_err *wh_slub_sheaves_take(struct wh_kslab *k)
 		wh_err_destroy(e);
 		return NULL;
 	}
+	if (!wh_types_sizeof(x->names->types, "kmem_cache_per_node_ptrs", &l.pair))
+		l.pair = 0;
 	if (wh_lx_symbol(x, "nr_node_ids", &sym) && wh_read_u32(x->r, sym, &n) && n && n <= 1024)
 		nodes = n;
 	for (size_t i = 0; i < k->caches.n; i++)

@@ -193,12 +193,27 @@ static uint8_t begin_free(struct walk *w, uint8_t cls, uint64_t order)
 	return cls;
 }
 
-static uint8_t tail_class(struct walk *w, uint64_t head_page)
+/*
+ * Where the head of tail page @pfn is, by the tail's word: the address of its struct page; or, where struct
+ * pages are a power of two (compound_info, include/linux/page-flags.h since 7.1), a mask for the tail's own.
+ */
+static bool head_find(const struct wh_lx *x, uint64_t pfn, uint64_t word, uint64_t *ret)
+{
+	uint64_t at = word - 1, low = ~at;
+
+	if (!(low & (low + 1)))
+		at &= x->ks->vmemmap + pfn * x->lay.page_size_of;
+	else
+		at = wh_lx_ptr(x, at);
+	return wh_lx_page_to_pfn(x, at, ret) && *ret < pfn;
+}
+
+static uint8_t tail_class(struct walk *w, uint64_t word)
 {
 	uint64_t head;
 	uint8_t c;
 
-	if (!wh_lx_page_to_pfn(w->s->x, head_page, &head) || head >= w->pfn)
+	if (!head_find(w->s->x, w->pfn, word, &head))
 		return WH_LXP_KERNEL;
 	if (head < w->first)
 		return head == w->foreign_head ? w->foreign_cls | WH_LXP_TAIL : WH_LXP_KERNEL;
@@ -227,7 +242,7 @@ static struct wh_err *step(struct walk *w, const uint8_t *p)
 		return NULL;
 	}
 	if (x->lay.compound_head.found && (head & 1)) {
-		*ret = tail_class(w, wh_lx_ptr(x, head - 1));
+		*ret = tail_class(w, head);
 		return NULL;
 	}
 	if (wh_map_find(&x->pcp, w->pfn, &order)) {
@@ -264,8 +279,8 @@ static void find_foreign(struct walk *w, struct wh_reader *r)
 	if (!x->lay.compound_head.found || !wh_lx_page_read(x, r, w->first, buf))
 		return;
 	head = get(x, buf, &x->lay.compound_head);
-	if (!(head & 1) || !wh_lx_page_to_pfn(x, wh_lx_ptr(x, head - 1), &head) ||
-	    head >= w->first || !wh_lx_page_read(x, r, head, buf))
+	if (!(head & 1) || !head_find(x, w->first, head, &head) ||
+	    !wh_lx_page_read(x, r, head, buf))
 		return;
 	w->foreign_head = head;
 	w->foreign_cls = classify(x, buf);
