@@ -68,7 +68,7 @@ const char wh_profile_kmem[] =
 													 "u64 cache_lookup_depth; u64 cache_depot_contention; u64 cache_depot_contention_prev; "
 													 "char cache_name[32]; ulong cache_bufsize; ulong cache_align; *void cache_constructor; "
 													 "*void cache_destructor; *void cache_reclaim; *void cache_move; *void cache_private; "
-													 "*vmem cache_arena; i32 cache_cflags; i32 cache_flags; u32 cache_mtbf; u32 cache_pad1; "
+													 "*vmem cache_arena; i32 cache_cflags; i32 cache_flags; u32 cache_mtbf; "
 													 "*void cache_kstat; =list_node cache_link; ulong cache_lock[1/2]; ulong cache_chunksize; "
 													 "ulong cache_slabsize; ulong cache_maxchunks; " CACHE_GEOMETRY(
 														 "kmem") "=list cache_complete_slabs; ulong cache_complete_slab_count; "

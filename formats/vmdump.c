@@ -8,6 +8,9 @@
  * The blocks of a stream, put together, are runs {"StrmHdr", first page, pages} of pages.  LZJB pages are
  * found by reading the words alone and are decoded when asked for.  bzip2 has no random access: its
  * streams are expanded once, each by one worker, to an unlinked temporary file.
+ *
+ * Of LZJB streams damage loses what lies between it and the next run header of the stream: a run says which
+ * pages it has, so that reading takes up again there.  Serial dumps have nothing to take up from.
  */
 #include "formats/illumos.h"
 
@@ -36,6 +39,7 @@ struct vm_block {
 
 struct vm_stream {
 	uint64_t page, left; /* next page of the run, pages left in it */
+	bool lost;	     /* damage: the next run header has to be looked for */
 };
 
 struct wh_vmdump {
@@ -47,6 +51,7 @@ struct wh_vmdump {
 	enum wh_mem_state absent;
 	FILE *spool;
 	uint64_t stream_pages;
+	bool pages_lost; /* how many pages the streams had is unknown */
 	struct vm_stream *streams;
 	WH_VEC(struct vm_block) blocks; /* bzip2 */
 	WH_VEC(uint64_t) singles;
@@ -152,19 +157,57 @@ static bool vm_run_header(const struct wh_vmdump *v, const uint8_t *p, struct vm
 	return s->left <= v->il->n_pages && s->page <= v->il->n_pages;
 }
 
+static uint32_t vm_run_header_len(const struct wh_vmdump *v)
+{
+	return v->d->abi.word == 8 ? 24 : 16;
+}
+
+static void vm_lose(struct wh_vmdump *v, struct vm_stream *s)
+{
+	s->left = 0;
+	s->lost = true;
+	v->pages_lost = true;
+}
+
+/* Where in @p from @at the next run header lies; @size when there is none. */
+static uint32_t vm_find_run(const struct wh_vmdump *v, const uint8_t *p, uint32_t at, uint32_t size)
+{
+	uint32_t head = vm_run_header_len(v);
+	struct vm_stream s = {0};
+
+	while (size - at >= head) {
+		const uint8_t *hit = memmem(p + at, size - at, STREAM_MAGIC, 8);
+
+		if (!hit || (uint32_t)(hit - p) > size - head)
+			break;
+		at = (uint32_t)(hit - p);
+		if (vm_run_header(v, hit, &s) && s.left)
+			return at;
+		at++;
+	}
+	return size;
+}
+
 /* A block of an LZJB stream: headers and pages do not straddle blocks. */
-static bool vm_index_block(struct wh_vmdump *v, const uint8_t *p, uint64_t off, uint32_t size,
+static void vm_index_block(struct wh_vmdump *v, const uint8_t *p, uint64_t off, uint32_t size,
 			   struct vm_stream *s)
 {
-	uint32_t at = 0, head = v->d->abi.word == 8 ? 24 : 16;
+	uint32_t at = 0, head = vm_run_header_len(v);
 
 	while (at < size) {
 		uint32_t w;
 
+		if (s->lost) {
+			at = vm_find_run(v, p, at, size);
+			if (at == size)
+				return;
+			s->lost = false;
+		}
 		if (!s->left) {
 			if (size - at < head || !vm_run_header(v, p + at, s)) {
 				vm_damage(v, off + at, "expected a stream header (StrmHdr)");
-				return false;
+				vm_lose(v, s);
+				continue;
 			}
 			v->stream_pages += s->left;
 			at += head;
@@ -176,14 +219,13 @@ static bool vm_index_block(struct wh_vmdump *v, const uint8_t *p, uint64_t off, 
 		at += 4;
 		if (WORD_TAG(w) || !WORD_SIZE(w) || WORD_SIZE(w) > size - at) {
 			vm_damage(v, off + at - 4, "size word of a page does not fit its block");
-			s->left = 0;
-			return false;
+			vm_lose(v, s);
+			continue;
 		}
 		vm_put(v, s->page++, off + at, WORD_SIZE(w));
 		s->left--;
 		at += WORD_SIZE(w);
 	}
-	return true;
 }
 
 static struct wh_err *vm_block(struct wh_vmdump *v, struct wh_scratch *sc, uint64_t off,
@@ -199,6 +241,54 @@ static struct wh_err *vm_block(struct wh_vmdump *v, struct wh_scratch *sc, uint6
 		return NULL; /* the caller finds the end of the file */
 	vm_index_block(v, p, off, size, &v->streams[tag - 1]);
 	return NULL;
+}
+
+/* Does the word at @off belong to a block of a stream, and the word behind that block to another (or to the end)? */
+static bool vm_block_at(const struct wh_vmdump *v, struct wh_scratch *sc, uint64_t off)
+{
+	for (int i = 0; i < 2; i++) {
+		size_t got;
+		const uint8_t *p = wh_scratch_bytes(sc, v->il->st, off, 4, &got);
+		uint32_t w = p && got == 4 ? wh_get_u32(v->d->abi, p) : UINT32_MAX;
+
+		if (i && !w)
+			return true;
+		if (!WORD_SIZE(w) || WORD_TAG(w) > v->n_streams || (!i && !WORD_TAG(w)) ||
+		    WORD_SIZE(w) > v->max_size || WORD_SIZE(w) > v->il->size - off)
+			return false;
+		off += 4 + WORD_SIZE(w);
+	}
+	return true;
+}
+
+/*
+ * After a word that makes no sense: the next block that begins with a run header, and so does not need what
+ * came before.  0 when there is none.  Which streams lost blocks is unknown, so all of them have to wait for
+ * a header.
+ */
+static uint64_t vm_resync(struct wh_vmdump *v, struct wh_scratch *sc, uint64_t off)
+{
+	while (off < v->il->size) {
+		size_t got;
+		const uint8_t *p = wh_scratch_bytes(sc, v->il->st, off, OUT_CHUNK, &got), *hit;
+		uint64_t at;
+
+		if (!p || got < 12)
+			return 0;
+		hit = memmem(p + 4, got - 4, STREAM_MAGIC, 8);
+		if (!hit) {
+			off += got - 11;
+			continue;
+		}
+		at = off + (uint64_t)(hit - p) - 4;
+		if (vm_block_at(v, sc, at)) {
+			for (uint32_t i = 0; i < v->n_streams; i++)
+				vm_lose(v, &v->streams[i]);
+			return at;
+		}
+		off = at + 1;
+	}
+	return 0;
 }
 
 /* Reads the words from the start of the data; damage ends the walk, what came before stays. */
@@ -221,14 +311,17 @@ static struct wh_err *vm_walk(struct wh_vmdump *v, struct wh_scratch *sc)
 		off += 4;
 		if (!w)
 			return NULL;
-		if (len > size - off) {
+		if (len > size - off && len <= v->max_size) {
 			vm_cut(v, size);
 			return NULL;
 		}
 		if (!len || tag > v->n_streams ||
 		    len > (tag ? v->max_size : v->il->hdr.page_size)) {
 			vm_damage(v, off - 4, "expected a page or block with a sensible size");
-			return NULL;
+			off = v->level == LEVEL_LZJB ? vm_resync(v, sc, off) : 0;
+			if (!off)
+				return NULL;
+			continue;
 		}
 		if (wh_ctx_cancelled(v->d->ctx))
 			return &wh_err_cancelled;
@@ -407,8 +500,8 @@ static struct wh_err *vm_open(struct wh_vmdump *v)
 	wh_scratch_destroy(sc);
 	if (!e && v->level == LEVEL_BZIP2)
 		e = bz_expand(v);
-	/* Single pages continue where the streams ended. */
-	for (size_t i = 0; !e && i < v->singles.n; i++)
+	/* Single pages continue where the streams ended, if that is known. */
+	for (size_t i = 0; !e && !v->pages_lost && i < v->singles.n; i++)
 		if (v->stream_pages + i < v->il->n_pages)
 			v->where[v->stream_pages + i] = v->singles.v[i];
 	WH_VEC_FINI(&v->singles);

@@ -139,6 +139,16 @@ static bool cache_list_open(struct wh_kmem *k, struct cache_list *l)
 	return false;
 }
 
+bool wh_kmem_list_head(struct wh_kmem *k, uint64_t *ret_first)
+{
+	struct cache_list l;
+
+	if (!cache_list_open(k, &l))
+		return false;
+	*ret_first = l.first - l.back;
+	return true;
+}
+
 struct wh_err *wh_kmem_read_caches(struct wh_kmem *k)
 {
 	struct cache_list l;
@@ -147,9 +157,14 @@ struct wh_err *wh_kmem_read_caches(struct wh_kmem *k)
 	uint64_t at;
 	bool fresh;
 
-	if (!cache_list_open(k, &l))
-		return wh_err_new(WH_ERR_NOT_FOUND, "the list of %s caches cannot be found",
-				  k->flavour->name);
+	if (!cache_list_open(k, &l)) {
+		if (!k->flavour->kernel)
+			return wh_err_new(WH_ERR_NOT_FOUND, "the list of %s caches cannot be found",
+					  k->flavour->name);
+		wh_diag_add(k->ctx->diags, WH_DIAG_ERROR, "kmem-cache-list", 0,
+			    "the head of the list of caches cannot be read");
+		return NULL;
+	}
 	for (at = l.first; !e && at != l.anchor;) {
 		struct wh_kmem_cache c;
 		uint64_t addr = at - l.back;

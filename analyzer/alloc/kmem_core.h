@@ -197,6 +197,9 @@ struct wh_err *wh_kmem_walk(struct wh_kmem *k, struct wh_kmem_cache *c) WH_MUST_
 /** Adds the free lists of slabs (c->free, c->slabs, c->slab_frees) of caches that keep a hash. */
 struct wh_err *wh_kmem_walk_free(struct wh_kmem *k, struct wh_kmem_cache *c) WH_MUST_CHECK;
 
+/** Address of the first cache of the list; false when its head cannot be read. */
+bool wh_kmem_list_head(struct wh_kmem *k, uint64_t *ret_first);
+
 /** Value of a pointer-size (or int-size) variable; false when unknown or unreadable. */
 bool wh_kmem_var_word(struct wh_kmem *k, const char *name, uint64_t *ret);
 bool wh_kmem_var_u32(struct wh_kmem *k, const char *name, uint32_t *ret);

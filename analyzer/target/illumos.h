@@ -21,13 +21,13 @@ struct wh_imodule {
 
 struct wh_ithread {
 	uint64_t addr, stk, stkbase;
+	uint64_t sp; /**< saved when it last left a processor; 0 unknown */
 	uint32_t state;
 	bool loaded; /**< its stack was in memory */
 };
 
 struct wh_ithread_layout {
-	struct wh_field next, forw, stk, stkbase, state, schedflag;
-	uint64_t size;
+	struct wh_field next, forw, stk, stkbase, state, schedflag, pcb;
 };
 
 struct wh_illumos_target {

@@ -230,6 +230,19 @@ static struct wh_err *whatis_modules(struct wh_illumos_target *il, uint64_t addr
 	return NULL;
 }
 
+/* What the stack holds at @addr may be left from calls that have returned. */
+static const char *stack_state(const struct wh_ithread *t, uint64_t addr)
+{
+	enum { TS_FREE = 0, TS_ONPROC = 4 };
+
+	if (t->state == TS_FREE)
+		return " (inactive interrupt thread)";
+	if (!t->sp || addr >= t->sp)
+		return "";
+	/* Of a thread that ran, the saved stack pointer is an old one. */
+	return t->state == TS_ONPROC ? " (possibly below sp)" : " (below sp)";
+}
+
 static struct wh_err *whatis_threads(struct wh_illumos_target *il, uint64_t addr,
 				     struct wh_arena *a, struct wh_strbuf *sb, wh_whatis_vec *ret)
 {
@@ -238,7 +251,8 @@ static struct wh_err *whatis_threads(struct wh_illumos_target *il, uint64_t addr
 
 		if (addr < t->stkbase || addr >= t->stk || t->stk - t->stkbase > 1u << 30)
 			continue;
-		wh_strbuf_printf(sb, "in thread %llx's stack", (unsigned long long)t->addr);
+		wh_strbuf_printf(sb, "in thread %llx's stack%s", (unsigned long long)t->addr,
+				 stack_state(t, addr));
 		WH_TRY(answer(ret, a, "thread stack", t->stkbase, t->stk - t->stkbase, sb));
 	}
 	return NULL;

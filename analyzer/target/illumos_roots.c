@@ -1,94 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The roots of an illumos kernel, in the order and with the extents of ::findleaks: page counters, free but
- * constructed buffers, module data, thread stacks, kstats.  Without layouts for modules or threads (no CTF)
- * the extents of all variables stand in for module data, and the report says that stacks were not scanned.
+ * constructed buffers, module data, thread stacks (illumos_threads.c), kstats.  Without a layout of modules
+ * (no CTF) the extents of all variables stand in for module data.
  */
 #include "analyzer/target/illumos.h"
 
-#include <string.h>
-
-#include "analyzer/base/hashmap.h"
-#include "analyzer/base/limits.h"
-
-enum { TS_FREE = 0, TS_LOAD = 1 };
-
-#define T struct wh_ithread_layout
-static const struct wh_want thread_wants[] = {
-	WH_WANT(T, next, "_kthread|kthread_t", "t_next"),
-	WH_WANT_OPT(T, forw, "_kthread|kthread_t", "t_forw"),
-	WH_WANT(T, stk, "_kthread|kthread_t", "t_stk"),
-	WH_WANT(T, stkbase, "_kthread|kthread_t", "t_stkbase"),
-	WH_WANT_OPT(T, state, "_kthread|kthread_t", "t_state"),
-	WH_WANT_OPT(T, schedflag, "_kthread|kthread_t", "t_schedflag"),
-};
-
-static bool thread_read(struct wh_illumos_target *il, uint64_t addr, struct wh_ithread *ret)
-{
-	struct wh_ithread t = {.addr = addr, .loaded = true, .state = 1};
-	uint64_t state, flag;
-
-	if (!wh_read_word(il->r, addr + il->thread.stk.offset, &t.stk) ||
-	    !wh_read_word(il->r, addr + il->thread.stkbase.offset, &t.stkbase))
-		return false;
-	if (wh_kmem_field(&il->kmem, addr, il->thread.state, &state))
-		t.state = (uint32_t)state;
-	if (wh_kmem_field(&il->kmem, addr, il->thread.schedflag, &flag))
-		t.loaded = flag & TS_LOAD;
-	*ret = t;
-	return true;
-}
-
-/* Follows @link from @at until it comes back or ends. */
-static struct wh_err *thread_list(struct wh_illumos_target *il, struct wh_map *seen, uint64_t at,
-				  uint64_t link, const char *what)
-{
-	bool fresh;
-
-	while (at) {
-		struct wh_ithread t;
-
-		WH_TRY(wh_map_set(seen, at, 1, &fresh));
-		if (!fresh)
-			break;
-		if (il->threads.n >= WH_LIMIT_TASKS || !thread_read(il, at, &t)) {
-			wh_diag_add(il->t->ctx->diags, WH_DIAG_WARN, "thread-list", at,
-				    "%s: the list of threads breaks at %#llx after %zu threads",
-				    what, (unsigned long long)at, il->threads.n);
-			break;
-		}
-		WH_TRY(WH_VEC_PUSH(&il->threads, t));
-		if (!wh_read_word(il->r, at + link, &at))
-			break;
-	}
-	return NULL;
-}
-
-struct wh_err *wh_illumos_read_threads(struct wh_illumos_target *il)
-{
-	static const char *const deathrow[] = {"thread_deathrow", "lwp_deathrow"};
-	struct wh_map seen = WH_MAP_INIT;
-	uint64_t at;
-	struct wh_err *e = wh_layout_resolve(
-		il->types, thread_wants, sizeof(thread_wants) / sizeof(*thread_wants), &il->thread);
-
-	if (e) {
-		wh_err_destroy(e);
-		wh_diag_add(il->t->ctx->diags, WH_DIAG_WARN, "thread-layout", 0,
-			    "no layout of kthread_t (no CTF in the dump): thread stacks are not "
-			    "scanned, so that buffers held only from stacks look leaked");
-		return NULL;
-	}
-	il->thread_layout = true;
-	wh_types_sizeof(il->types, "_kthread", &il->thread.size);
-	if (wh_kmem_var_word(&il->kmem, "allthreads", &at))
-		e = thread_list(il, &seen, at, il->thread.next.offset, "allthreads");
-	for (size_t i = 0; !e && i < 2; i++)
-		if (il->thread.forw.found && wh_kmem_var_word(&il->kmem, deathrow[i], &at))
-			e = thread_list(il, &seen, at, il->thread.forw.offset, deathrow[i]);
-	wh_map_fini(&seen);
-	return e;
-}
+enum { TS_FREE = 0 };
 
 /* ---- the plan ---- */
 

@@ -211,6 +211,7 @@ struct page_run {
 struct builder {
 	struct wh_illumos_target *il;
 	WH_VEC(struct page_run) runs;
+	uint64_t rows;
 	uint16_t cls;
 };
 
@@ -236,6 +237,7 @@ static struct wh_err *row_add(struct builder *b, uint64_t addr, uint64_t size,
 	if (!size || addr + size < addr)
 		return NULL;
 	WH_TRY(run_add(b, addr, size));
+	b->rows++;
 	return wh_buftab_add(b->il->t->buftab, b->cls, addr, size, state);
 }
 
@@ -324,14 +326,55 @@ static struct wh_err *build_with(struct builder *b)
 	return plan_nodes(b);
 }
 
+/* Without a single cache there is nothing to judge; "no leaks" would be a lie. */
+static struct wh_err *no_caches(struct wh_illumos_target *il)
+{
+	const char *var = "kmem_caches";
+	uint64_t list, first = 0;
+	bool readable;
+
+	if (!wh_illumos_find_symbol(il, var, &list)) {
+		var = "kmem_null_cache";
+		if (!wh_illumos_find_symbol(il, var, &list))
+			list = 0;
+	}
+	if (wh_kmem_list_head(&il->kmem, &first))
+		readable = first && wh_read_word(il->r, first, &(uint64_t){0});
+	else
+		return wh_err_new(
+			WH_ERR_BAD_DATA,
+			"%s at %#llx, the list of caches, cannot be read: the dump lacks "
+			"the kernel's data, so that no buffer can be found; take the dump "
+			"again, with the whole kernel (dumpadm -c kernel)",
+			var, (unsigned long long)list);
+	return wh_err_new(WH_ERR_BAD_DATA,
+			  "%s at %#llx leads to no cache: the first should be at %#llx, which %s; "
+			  "without the list no buffer can be found (are the symbols of this dump? "
+			  "give its own unix.N with -s)",
+			  var, (unsigned long long)list, (unsigned long long)first,
+			  readable ? "holds none" : "the dump does not hold");
+}
+
 struct wh_err *wh_illumos_build_table(struct wh_target *t)
 {
 	struct builder b = {.il = priv_of(t)};
-	struct wh_err *e = build_with(&b);
+	struct wh_err *e;
 
+	if (!b.il->kmem.caches.n)
+		return no_caches(b.il);
+	e = build_with(&b);
 	WH_VEC_FINI(&b.runs);
 	if (e)
 		return e;
+	if (!b.rows)
+		return wh_err_new(
+			WH_ERR_BAD_DATA,
+			"no buffers found: the list names %zu caches, from %#llx on, but "
+			"nothing can be read of what they hold%s",
+			b.il->kmem.caches.n, (unsigned long long)b.il->kmem.caches.v[0].addr,
+			t->dump->incomplete ? ": the dump is damaged or cut (weephole info "
+					      "says where)"
+					    : "");
 	if (!t->recorded)
 		t->record_advice = "set kmem_flags=0xf in /etc/system (or boot a DEBUG kernel) to "
 				   "record who allocates";

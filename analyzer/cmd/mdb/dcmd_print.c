@@ -12,12 +12,28 @@
 #include "analyzer/cmd/mdb/mdb.h"
 
 #define PRINT_DEPTH	12
+#define PRINT_CHARS	255
 #define PRINT_ELEMENTS	64
 #define PRINT_LINES_MAX 20000
+
+/* Letters of ::print, in the order of the option string. */
+#define PRINT_FLAGS "aCdhLtx"
+#define PRINT_WITH  "cls"
+enum {
+	P_ADDR = 1,
+	P_ALL_CHARS = 2,
+	P_DECIMAL = 4,
+	P_HOLES = 8,
+	P_ALL_ELEMENTS = 16,
+	P_TYPE = 32,
+	P_HEX = 64
+};
 
 struct printer {
 	struct wh_mdb *m;
 	unsigned int lines;
+	uint32_t set;
+	uint64_t chars, elements, depth; /* at most */
 };
 
 /* A place of the target with its type. */
@@ -81,9 +97,10 @@ static const char *enum_name(struct wh_type t, int64_t v)
 
 static void print_text(struct printer *p, uint64_t addr, uint64_t n)
 {
-	char text[256];
+	char text[4096];
+	uint64_t most = p->chars < sizeof(text) - 1 ? p->chars : sizeof(text) - 1;
 
-	n = n && n < sizeof(text) - 1 ? n : sizeof(text) - 1;
+	n = n && n < most ? n : most;
 	if (!wh_read_str(p->m->t->reader, addr, text, (size_t)n + 1)) {
 		wh_mdb_text(p->m, "?");
 		return;
@@ -123,6 +140,14 @@ static void print_pointer(struct printer *p, const struct wh_type_info *i, uint6
 		wh_mdb_text(p->m, " (%s)", wh_mdb_symbol(p->m, v, sym, sizeof(sym)));
 }
 
+static int64_t signed_value(const struct wh_type_info *i, const struct place *at, uint64_t v)
+{
+	unsigned int bits = at->bit_size ? at->bit_size : (unsigned int)i->size * 8;
+
+	return i->is_signed && bits && bits < 64 ? (int64_t)(v << (64 - bits)) >> (64 - bits)
+						 : (int64_t)v;
+}
+
 static void print_scalar(struct printer *p, const struct place *at, const struct wh_type_info *i)
 {
 	uint64_t v;
@@ -141,7 +166,9 @@ static void print_scalar(struct printer *p, const struct place *at, const struct
 			wh_mdb_text(p->m, " (%s)", name);
 	} else if (i->is_char && v >= ' ' && v <= '~') {
 		wh_mdb_text(p->m, "'%c'", (char)v);
-	} else if (v < 10) {
+	} else if (p->set & P_DECIMAL) {
+		wh_mdb_text(p->m, "%lld", (long long)signed_value(i, at, v));
+	} else if (v < 10 && !(p->set & P_HEX)) {
 		wh_mdb_text(p->m, "%llu", (unsigned long long)v);
 	} else {
 		wh_mdb_text(p->m, "0x%llx", (unsigned long long)v);
@@ -150,20 +177,86 @@ static void print_scalar(struct printer *p, const struct place *at, const struct
 
 static void print_value(struct printer *p, const struct place *at, unsigned int depth);
 
+/* "kthread_t *", "char [9]": names as far as they are known. */
+static void type_name(struct wh_type t, struct wh_strbuf *sb, unsigned int depth)
+{
+	struct wh_type_info i;
+
+	if (depth > 8 || !info_of(t, &i)) {
+		wh_strbuf_puts(sb, "void");
+		return;
+	}
+	if (i.name && *i.name) {
+		wh_strbuf_printf(sb, "%s%s",
+				 i.kind == WH_TYPE_STRUCT  ? "struct "
+				 : i.kind == WH_TYPE_UNION ? "union "
+				 : i.kind == WH_TYPE_ENUM  ? "enum "
+							   : "",
+				 i.name);
+	} else if (i.kind == WH_TYPE_PTR) {
+		type_name(i.elem, sb, depth + 1);
+		wh_strbuf_puts(sb, " *");
+	} else if (i.kind == WH_TYPE_ARRAY) {
+		type_name(i.elem, sb, depth + 1);
+		wh_strbuf_printf(sb, " [%llu]", (unsigned long long)i.count);
+	} else {
+		wh_strbuf_puts(sb, i.kind == WH_TYPE_STRUCT  ? "struct"
+				   : i.kind == WH_TYPE_UNION ? "union"
+				   : i.kind == WH_TYPE_FUNC  ? "function"
+							     : "int");
+	}
+}
+
+/* What stands in front of a name: address (-a) and type (-t). */
+static void print_lead(struct printer *p, const struct place *at)
+{
+	struct wh_strbuf sb = WH_STRBUF_INIT;
+
+	if (p->set & P_ADDR)
+		wh_mdb_text(p->m, "%llx ", (unsigned long long)at->addr);
+	if (p->set & P_TYPE) {
+		type_name(at->type, &sb, 0);
+		wh_mdb_text(p->m, "%s ", wh_strbuf_str(&sb));
+	}
+	wh_strbuf_fini(&sb);
+}
+
+/* -h: bytes that belong to no member. */
+static void print_hole(struct printer *p, uint64_t from, uint64_t to, unsigned int depth)
+{
+	if ((p->set & P_HOLES) && to > from)
+		wh_mdb_text(p->m, "%s<<HOLE>> /* %llu bytes */\n", indent(depth),
+			    (unsigned long long)(to - from));
+}
+
 static void print_struct(struct printer *p, const struct place *at, unsigned int depth)
 {
 	struct wh_type t = wh_type_strip(at->type);
+	struct wh_type_info info, size;
 	struct wh_member mem;
+	uint64_t end = 0;
+	bool holes = info_of(t, &info) && info.kind == WH_TYPE_STRUCT;
 
 	wh_mdb_text(p->m, "{\n");
 	for (size_t i = 0; wh_type_get_member(t, i, &mem) && p->lines < PRINT_LINES_MAX; i++) {
 		struct place to = {mem.type, at->addr + mem.offset, mem.bit_off, mem.bit_size};
 
-		wh_mdb_text(p->m, "%s%s%s", indent(depth + 1), mem.name, *mem.name ? " = " : "");
+		if (holes && !mem.bit_size) {
+			print_hole(p, end, mem.offset, depth + 1);
+			end = mem.offset +
+			      (info_of(wh_type_strip(mem.type), &size) ? size.size : 0);
+		} else {
+			end = info.size;
+		}
+		wh_mdb_text(p->m, "%s", indent(depth + 1));
+		print_lead(p, &to);
+		wh_mdb_text(p->m, "%s%s", mem.name, *mem.name ? " = " : "");
 		print_value(p, &to, depth + 1);
 		wh_mdb_text(p->m, "\n");
 		p->lines++;
 	}
+	if (holes)
+		print_hole(p, end, info.size, depth + 1);
 	wh_mdb_text(p->m, "%s}", indent(depth));
 }
 
@@ -184,21 +277,21 @@ static void print_array(struct printer *p, const struct place *at, const struct 
 		return;
 	}
 	wh_mdb_text(p->m, "[ ");
-	for (uint64_t k = 0; k < n && k < PRINT_ELEMENTS && p->lines < PRINT_LINES_MAX; k++) {
+	for (uint64_t k = 0; k < n && k < p->elements && p->lines < PRINT_LINES_MAX; k++) {
 		struct place to = {i->elem, at->addr + k * elem.size, 0, 0};
 
 		if (k)
 			wh_mdb_text(p->m, ", ");
 		print_value(p, &to, depth + 1);
 	}
-	wh_mdb_text(p->m, n > PRINT_ELEMENTS ? ", ... ]" : " ]");
+	wh_mdb_text(p->m, n > p->elements ? ", ... ]" : " ]");
 }
 
 static void print_value(struct printer *p, const struct place *at, unsigned int depth)
 {
 	struct wh_type_info i;
 
-	if (depth > PRINT_DEPTH || !info_of(wh_type_strip(at->type), &i)) {
+	if (depth > p->depth || !info_of(wh_type_strip(at->type), &i)) {
 		wh_mdb_text(p->m, "...");
 		return;
 	}
@@ -330,21 +423,54 @@ static struct wh_err *yield_place(struct wh_mdb *m, const struct wh_mdb_call *c,
 	return wh_mdb_yield(c, at->addr);
 }
 
+/* Numbers of options are decimal. */
+static struct wh_err *limit(const char *text, uint64_t most, uint64_t *ret)
+{
+	char *end;
+	unsigned long long v;
+
+	if (!text)
+		return NULL;
+	v = strtoull(text, &end, 10);
+	if (end == text || *end)
+		return wh_err_new(WH_ERR_USAGE, "print: \"%s\" is no number", text);
+	*ret = v < most ? v : most;
+	return NULL;
+}
+
+static struct wh_err *printer_open(struct wh_mdb *m, const struct wh_mdb_call *c, struct printer *p,
+				   size_t *ret_rest)
+{
+	const char *with[3] = {NULL};
+
+	*p = (struct printer){
+		.m = m, .chars = PRINT_CHARS, .elements = PRINT_ELEMENTS, .depth = PRINT_DEPTH};
+	WH_TRY(wh_mdb_opts(c, PRINT_FLAGS, PRINT_WITH, &p->set, with, ret_rest));
+	WH_TRY(limit(with[0], UINT64_MAX, &p->chars));
+	WH_TRY(limit(with[1], UINT64_MAX, &p->elements));
+	WH_TRY(limit(with[2], PRINT_DEPTH, &p->depth));
+	if (p->set & P_ALL_CHARS)
+		p->chars = UINT64_MAX;
+	if (p->set & P_ALL_ELEMENTS)
+		p->elements = UINT64_MAX;
+	return NULL;
+}
+
 struct wh_err *wh_dcmd_print(struct wh_mdb *m, const struct wh_mdb_call *c)
 {
-	struct printer p = {.m = m};
+	struct printer p;
 	struct place base = {0}, at;
-	uint32_t set;
 	size_t rest, used;
 
 	WH_TRY(wh_mdb_need_addr(c));
-	WH_TRY(wh_mdb_opts(c, "atpdhTL", "", &set, NULL, &rest));
+	WH_TRY(printer_open(m, c, &p, &rest));
 	WH_TRY(find_type(m, c, rest, &base.type, &used));
 	base.addr = c->addr;
 	rest += used;
 	if (rest == c->argc) {
 		if (c->pipe_out)
 			return yield_place(m, c, &base);
+		print_lead(&p, &base);
 		print_value(&p, &base, 0);
 		wh_mdb_text(m, "\n");
 		return NULL;
@@ -356,8 +482,7 @@ struct wh_err *wh_dcmd_print(struct wh_mdb *m, const struct wh_mdb_call *c)
 			WH_TRY(yield_place(m, c, &at));
 			continue;
 		}
-		if (set & 1)
-			wh_mdb_text(m, "%llx ", (unsigned long long)at.addr);
+		print_lead(&p, &at);
 		wh_mdb_text(m, "%s = ", c->argv[rest]);
 		print_value(&p, &at, 0);
 		wh_mdb_text(m, "\n");

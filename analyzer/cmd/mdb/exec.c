@@ -120,52 +120,6 @@ static struct wh_err *parse_stage(struct wh_mdb *m, const char **s, struct stage
 	return NULL;
 }
 
-/* ---- formats: a few of mdb's letters ---- */
-
-static struct wh_err *format_at(struct wh_mdb *m, const struct stage *st, uint64_t addr)
-{
-	static const struct {
-		char letter;
-		uint8_t size; /* 0: a word */
-		const char *fmt;
-	} sizes[] = {{'B', 1, "%llx"}, {'x', 2, "%llx"}, {'X', 4, "%llx"},   {'J', 8, "%llx"},
-		     {'K', 0, "%llx"}, {'p', 0, "%llx"}, {'D', 4, "0t%lld"}, {'E', 8, "0t%llu"}};
-	char letter = st->name[0] ? st->name[0] : 'K', sym[256];
-
-	if (letter == 's' && st->format == '/') {
-		char text[1024];
-
-		if (!wh_read_str(m->t->reader, addr, text, sizeof(text)))
-			return wh_err_new(WH_ERR_NOT_FOUND, "no text can be read at %#llx",
-					  (unsigned long long)addr);
-		wh_mdb_text(m, "%s: %s\n", wh_mdb_symbol(m, addr, sym, sizeof(sym)), text);
-		return NULL;
-	}
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
-		size_t size = sizes[i].size ? sizes[i].size : m->abi.word;
-		uint64_t v = addr, n = st->has_count && st->count < 65536 ? st->count : 1;
-
-		if (sizes[i].letter != letter)
-			continue;
-		for (uint64_t k = 0; k < n; k++, addr += size) {
-			uint8_t b[8];
-
-			if (st->format == '/') {
-				if (wh_read_some(m->t->reader, WH_VIRT, addr, b, size, NULL) < size)
-					return wh_err_new(WH_ERR_NOT_FOUND,
-							  "no memory can be read at %#llx",
-							  (unsigned long long)addr);
-				v = wh_get_uint(m->abi, b, size);
-				wh_mdb_text(m, "%s: ", wh_mdb_symbol(m, addr, sym, sizeof(sym)));
-			}
-			wh_mdb_text(m, sizes[i].fmt, (unsigned long long)v);
-			wh_mdb_text(m, "\n");
-		}
-		return NULL;
-	}
-	return wh_err_new(WH_ERR_USAGE, "unknown format letter '%c'", letter);
-}
-
 /* ---- running ---- */
 
 /* A dcmd that knows nothing of pipes: each line that begins with an address counts. */
@@ -206,7 +160,8 @@ static struct wh_err *call_stage(struct wh_mdb *m, const struct stage *st, bool 
 	if (has_addr)
 		m->dot = addr;
 	if (st->format)
-		return format_at(m, st, has_addr ? addr : m->dot);
+		return wh_mdb_format(m, st->name, st->format == '/', has_addr ? addr : m->dot,
+				     st->count);
 	if (!*st->name)
 		return last ? NULL : WH_VEC_PUSH(yield, addr);
 	d = wh_mdb_find_dcmd(st->name);

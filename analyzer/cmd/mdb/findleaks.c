@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "analyzer/base/hashmap.h"
 #include "analyzer/cmd/mdb/mdb.h"
@@ -199,15 +200,22 @@ static struct wh_err *name_groups(struct wh_mdb *m)
 	return NULL;
 }
 
-struct wh_err *wh_mdb_leaks_run(struct wh_mdb *m, bool again)
+/* [ms] on a clock of this machine. */
+static uint64_t clock_ms(clockid_t which)
+{
+	struct timespec ts;
+
+	return clock_gettime(which, &ts)
+		       ? 0
+		       : (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static struct wh_err *leaks_find(struct wh_mdb *m)
 {
 	const struct wh_marks *marks;
 	const uint32_t *rows;
 	size_t n;
 
-	if (m->leaks.done && !again)
-		return NULL;
-	wh_mdb_leaks_fini(m);
 	WH_TRY(wh_target_mark(m->t, &marks));
 	rows = wh_marks_leaks(marks, &n);
 	m->leaks.v = calloc(n + 1, sizeof(*m->leaks.v));
@@ -221,6 +229,19 @@ struct wh_err *wh_mdb_leaks_run(struct wh_mdb *m, bool again)
 	m->leaks.n_groups = group(&m->leaks);
 	m->leaks.done = true;
 	return name_groups(m);
+}
+
+struct wh_err *wh_mdb_leaks_run(struct wh_mdb *m, bool again)
+{
+	uint64_t cpu = clock_ms(CLOCK_PROCESS_CPUTIME_ID), wall = clock_ms(CLOCK_MONOTONIC);
+
+	if (m->leaks.done && !again)
+		return NULL;
+	wh_mdb_leaks_fini(m);
+	WH_TRY(leaks_find(m));
+	m->leaks.cpu_ms = clock_ms(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+	m->leaks.wall_ms = clock_ms(CLOCK_MONOTONIC) - wall;
+	return NULL;
 }
 
 struct wh_err *wh_mdb_leaks_walk(struct wh_mdb *m, bool has_addr, uint64_t ctl, bool bufs,
@@ -353,22 +374,57 @@ static void count_line(struct wh_mdb *m, const char *label, uint64_t v, uint64_t
 		wh_mdb_text(m, "findleaks: %30s => %llu\n", label, (unsigned long long)v);
 }
 
+/* mdb's bound before it looks: every slot of the caches that count, and the segments. */
+static uint64_t most_buffers(const struct wh_mdb *m, uint64_t actual)
+{
+	uint64_t n = m->kmem ? m->kmem->seg_rows.n : 0;
+
+	for (size_t i = 0; m->kmem && i < m->kmem->caches.n; i++)
+		if (wh_mdb_interesting(m, &m->kmem->caches.v[i]))
+			n += m->kmem->caches.v[i].buftotal;
+	return n > actual ? n : actual;
+}
+
+static void time_line(struct wh_mdb *m, const char *label, uint64_t ms)
+{
+	wh_mdb_text(m, "findleaks: %30s => %llu.%llu seconds\n", label,
+		    (unsigned long long)(ms / 1000), (unsigned long long)(ms / 100 % 10));
+}
+
+/*
+ * mdb follows a word when its buffer is not marked yet and calls it a dup when it is; here the words were
+ * read in another order, but as many buffers are followed as were reached.
+ */
 static struct wh_err *print_statistics(struct wh_mdb *m)
 {
+	const struct wh_buftab *t = m->t->buftab;
 	const struct wh_marks *marks;
 	const struct wh_mark_counts *n;
+	uint64_t actual = 0, follows = 0;
 
 	WH_TRY(wh_target_mark(m->t, &marks));
 	n = wh_marks_counts(marks);
-	count_line(m, "actual buffers", wh_buftab_count(m->t->buftab), 0);
+	for (uint32_t row = 0; row < wh_buftab_count(t); row++) {
+		actual += wh_buftab_state(t, row) == WH_BUF_ALLOCATED;
+		follows += wh_marks_reached(marks, row);
+	}
+	follows = follows < n->follows ? follows : n->follows;
+	count_line(m, "maximum buffers", most_buffers(m, actual), 0);
+	count_line(m, "actual buffers", actual, 0);
 	wh_mdb_text(m, "\n");
 	count_line(m, "potential pointers", n->words, 0);
 	count_line(m, "dismissals", n->words - n->candidates, n->words);
 	count_line(m, "misses", n->candidates - n->follows, n->words);
-	count_line(m, "hits", n->follows, n->words);
+	count_line(m, "dups", n->follows - follows, n->words);
+	count_line(m, "follows", follows, n->words);
 	wh_mdb_text(m, "\n");
 	count_line(m, "peak memory usage (kB)",
 		   (n->memory_peak + wh_buftab_memory(m->t->buftab)) >> 10, 0);
+	/* JSON says the same each time. */
+	if (!m->json) {
+		time_line(m, "elapsed CPU time", m->leaks.cpu_ms);
+		time_line(m, "elapsed wall time", m->leaks.wall_ms);
+	}
 	wh_mdb_text(m, "\n");
 	return NULL;
 }

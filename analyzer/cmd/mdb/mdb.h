@@ -34,6 +34,7 @@ struct wh_mleaks {
 	size_t n;
 	size_t *order; /**< representatives, in print order */
 	size_t n_groups;
+	uint64_t cpu_ms, wall_ms; /**< that finding them took */
 	bool done;
 };
 
@@ -103,6 +104,10 @@ struct wh_err *wh_mdb_expr(struct wh_mdb *m, const char **s, uint64_t *ret) WH_M
 /** The whole of @text as an expression. */
 struct wh_err *wh_mdb_value(struct wh_mdb *m, const char *text, uint64_t *ret) WH_MUST_CHECK;
 
+/** "addr,count/FORMAT" (@memory) or "value=FORMAT"; see format.c. */
+struct wh_err *wh_mdb_format(struct wh_mdb *m, const char *format, bool memory, uint64_t addr,
+			     uint64_t count) WH_MUST_CHECK;
+
 /* ---- output ---- */
 void wh_mdb_text(struct wh_mdb *m, const char *fmt, ...) WH_PRINTF(2, 3);
 #define WH_MDB_PTR 99 /**< column width: as many digits as a pointer has */
@@ -167,6 +172,7 @@ WH_DCMD(wh_dcmd_strftevent);
 WH_DCMD(wh_dcmd_mblk);
 WH_DCMD(wh_dcmd_mblk2dblk);
 WH_DCMD(wh_dcmd_mblk_verify);
+WH_DCMD(wh_dcmd_formats);
 WH_DCMD(wh_dcmd_print);
 WH_DCMD(wh_dcmd_sizeof);
 WH_DCMD(wh_dcmd_offsetof);
