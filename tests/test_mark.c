@@ -176,11 +176,36 @@ static void slow_mark(const struct world *w, struct slow *s)
 	}
 }
 
+/* Should @i be the head of its cycle rather than @j?  Owners have many holders, and few are like them. */
+static bool slow_above(const struct world *w, const uint8_t *edge, const uint8_t *reach, size_t i,
+		       size_t j)
+{
+	size_t n = w->n, pair[2] = {i, j};
+	double score[2];
+
+	for (int p = 0; p < 2; p++) {
+		size_t v = pair[p], holders = 0, targets = 0, same = 1;
+
+		for (size_t k = 0; k < n; k++) {
+			bool cycle = reach[v * n + k] && reach[k * n + v];
+
+			targets += edge[v * n + k];
+			holders += cycle && edge[k * n + v];
+			same += cycle && k != v && w->row[k].size == w->row[v].size &&
+				w->row[k].node == w->row[v].node;
+		}
+		score[p] = ((double)(2 * holders + targets) - 3) / (double)same;
+	}
+	if (score[0] != score[1])
+		return score[0] > score[1];
+	return w->row[i].size != w->row[j].size ? w->row[i].size > w->row[j].size : i < j;
+}
+
 /* reach[i * n + k]: a chain of unmarked rows leads from i to k. */
 static void slow_heads(const struct world *w, struct slow *s)
 {
 	size_t n = w->n;
-	uint8_t *reach = calloc(n, n);
+	uint8_t *reach = calloc(n, n), *edge = calloc(n, n);
 	bool changed = true;
 
 	for (size_t i = 0; i < n; i++)
@@ -191,7 +216,7 @@ static void slow_heads(const struct world *w, struct slow *s)
 			size_t k = slow_find(w, word_at(w, a));
 
 			if (k != SIZE_MAX && k != i && !s->level[k] && judged(w, k))
-				reach[i * n + k] = 1;
+				edge[i * n + k] = reach[i * n + k] = 1;
 		}
 	while (changed) {
 		changed = false;
@@ -205,19 +230,21 @@ static void slow_heads(const struct world *w, struct slow *s)
 		s->head[k] = UINT32_MAX;
 		if (s->level[k] || !judged(w, k))
 			continue;
-		/* A head: a reported row that no reported row outside its own cycle reaches; lowest of its cycle. */
+		/* A head: a reported row that no reported row outside its own cycle reaches; the best of it. */
 		for (size_t i = 0; i < n; i++) {
 			bool head = !w->row[i].node && judged(w, i) && !s->level[i] &&
 				    (i == k || reach[i * n + k]);
 
 			for (size_t j = 0; head && j < n; j++)
 				if (reach[j * n + i] && !w->row[j].node &&
-				    (!reach[i * n + j] || j < i))
+				    (!reach[i * n + j] ||
+				     (j != i && slow_above(w, edge, reach, j, i))))
 					head = false;
 			if (head && i < s->head[k])
 				s->head[k] = (uint32_t)i;
 		}
 	}
+	free(edge);
 	free(reach);
 }
 

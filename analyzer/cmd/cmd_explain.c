@@ -328,11 +328,30 @@ static struct wh_err *emit_object(struct subject *s, uint64_t asked)
 	wh_emit_str(e, "verdict", NULL, wh_verdict_name(v));
 	wh_emit_line(e, WH_STYLE_BOLD, "0x%016llx: %s object of %s, %llu bytes%s: %s",
 		     (unsigned long long)s->addr, state, class_name(s->t, s->row),
-		     (unsigned long long)s->size, asked != s->addr ? " (interior address)" : "",
+		     (unsigned long long)s->size,
+		     asked - s->addr >= s->size ? " (by another name)"
+		     : asked != s->addr		? " (interior address)"
+						: "",
 		     v == WH_VERDICT_NONE ? "not judged" : wh_verdict_name(v));
 	if (v == WH_VERDICT_REACHABLE)
 		return emit_chain(s);
 	return v == WH_VERDICT_NONE ? NULL : emit_lost(s, v);
+}
+
+/* The row that holds @addr, or that @addr names otherwise (a per-CPU pointer). */
+static uint32_t row_of(const struct wh_target *t, uint64_t addr)
+{
+	uint32_t row = wh_buftab_find(t->buftab, addr);
+
+	if (row != WH_ROW_NONE || !wh_plan_alias_find(&t->plan, addr, &addr))
+		return row;
+	row = wh_buftab_find(t->buftab, addr);
+	if (row == WH_ROW_NONE)
+		return row;
+	return wh_buftab_class(t->buftab, wh_buftab_class_of(t->buftab, row))->flags &
+			       WH_CLASS_ALIASED
+		       ? row
+		       : WH_ROW_NONE;
 }
 
 static struct wh_err *one(struct wh_run *run, const struct wh_marks *marks, uint64_t addr)
@@ -341,7 +360,7 @@ static struct wh_err *one(struct wh_run *run, const struct wh_marks *marks, uint
 	struct subject s = {.run = run, .t = run->target, .marks = marks, .mem = &mem};
 	struct wh_err *e = NULL;
 
-	s.row = wh_buftab_find(s.t->buftab, addr);
+	s.row = row_of(s.t, addr);
 	wh_emit_object(run->emit, NULL, "");
 	wh_emit_hex(run->emit, "address", NULL, addr);
 	if (s.row == WH_ROW_NONE) {

@@ -3,12 +3,15 @@
  * Problem: of the buffers that nothing reaches, which one is the leak, and what merely hangs off it?
  *
  *	A ──► B ──► C        A is the head; B and C are indirect
- *	D ◄──► E ──► F       a cycle: its lowest row is the head, the others and F are indirect
+ *	D ◄──► E ──► F       a cycle: its most telling member is the head, the others and F are indirect
  *
  * The edges left over from marking are the graph.  Its strongly connected components (Tarjan) are visited
  * sources first: a component that no covered component points at is a head; everything below takes the
  * lowest head that covers it, so each buffer hangs off exactly one.  Rows that are never reported (a kernel
  * page) are links of the graph but cover nothing by themselves.
+ *
+ * In a cycle everything holds everything; the head is what looks most like the owner (struct rank): the
+ * net_device rather than its queues, the struct with the list head rather than an element.
  *
  * Before that: what an unreadable buffer could have held is UNKNOWN, not leaked.  A class that was
  * unreadable in part "could hold" what its readable members point at (class_edges); a class of which
@@ -296,19 +299,153 @@ static struct wh_err *components_order(struct graph *g)
 	return NULL;
 }
 
+/* ---- the head of a cycle ---- */
+
+/*
+ * How much a member looks like the owner: many refer to it (back pointers, list elements), it refers to
+ * many, and there are few of its kind.  A member with one holder and one target has nothing to spare.
+ * Then: a cache of its own kind before a size class, the larger one, the lower address.
+ */
+struct rank {
+	uint64_t spare, same; /* compared as spare / same */
+	uint64_t size;
+	bool sized;
+};
+
+struct heads {
+	struct graph *g;
+	uint32_t *holders;     /* by node: members of its own component that refer to it */
+	uint32_t *targets;     /* by node: what it refers to */
+	WH_VEC(uint64_t) kind; /* of the members of the component at hand, sorted */
+	uint32_t *cover;       /* by component: the head row that covers it */
+};
+
+static uint64_t node_kind(const struct graph *g, uint32_t v)
+{
+	uint32_t row = g->rows.v[v];
+
+	return (buftab_row_size(g->m->t, row) << 16 | g->m->t->cls[row]) & INT64_MAX;
+}
+
+static int u64_cmp(const void *pa, const void *pb)
+{
+	uint64_t a = *(const uint64_t *)pa, b = *(const uint64_t *)pb;
+
+	return a < b ? -1 : a > b;
+}
+
+static int u32_cmp(const void *pa, const void *pb)
+{
+	uint32_t a = *(const uint32_t *)pa, b = *(const uint32_t *)pb;
+
+	return a < b ? -1 : a > b;
+}
+
+/* First element of the sorted kinds that is not below @kind. */
+static size_t kind_bound(const struct heads *h, uint64_t kind)
+{
+	size_t lo = 0, hi = h->kind.n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (h->kind.v[mid] < kind)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/* Several words that name one buffer are one reference. */
+static struct wh_err *members_count(struct heads *h, size_t lo, size_t hi)
+{
+	struct graph *g = h->g;
+	uint32_t c = g->comp[g->order[lo]];
+
+	h->kind.n = 0;
+	for (size_t i = lo; i < hi; i++) {
+		uint32_t v = g->order[i], *to = g->to + g->first[v];
+		size_t n = g->first[v + 1] - g->first[v];
+
+		qsort(to, n, sizeof(*to), u32_cmp);
+		for (size_t k = 0; k < n; k++) {
+			if (k && to[k] == to[k - 1])
+				continue;
+			h->targets[v]++;
+			if (g->comp[to[k]] == c)
+				h->holders[to[k]]++;
+		}
+		WH_TRY(WH_VEC_PUSH(&h->kind, node_kind(g, v)));
+	}
+	qsort(h->kind.v, h->kind.n, sizeof(*h->kind.v), u64_cmp);
+	return NULL;
+}
+
+static struct rank rank_of(const struct heads *h, uint32_t v)
+{
+	const struct wh_buftab *t = h->g->m->t;
+	uint32_t row = h->g->rows.v[v];
+	uint64_t kind = node_kind(h->g, v);
+
+	/* Who is referred to by many owns them more likely than who refers to many: that may be an array. */
+	return (struct rank){
+		.spare = 2ull * h->holders[v] + h->targets[v] - 3,
+		.same = kind_bound(h, kind + 1) - kind_bound(h, kind),
+		.size = buftab_row_size(t, row),
+		.sized = t->classes.v[t->cls[row]].flags & WH_CLASS_TEXT_FIT,
+	};
+}
+
+static bool rank_above(const struct rank *a, const struct rank *b)
+{
+	uint64_t x = a->spare * b->same, y = b->spare * a->same;
+
+	if (x != y)
+		return x > y;
+	if (a->sized != b->sized)
+		return b->sized;
+	return a->size > b->size;
+}
+
+/* The head row of the component order[lo..hi), WH_ROW_NONE when none of it can be one. */
+static struct wh_err *component_head(struct heads *h, size_t lo, size_t hi, uint32_t *ret)
+{
+	const struct graph *g = h->g;
+	struct rank best = {0};
+
+	*ret = WH_ROW_NONE;
+	if (hi - lo > 1)
+		WH_TRY(members_count(h, lo, hi));
+	for (size_t i = lo; i < hi; i++) {
+		uint32_t v = g->order[i];
+		struct rank r = {0};
+
+		if (g->unknown[v] || !row_reported(g->m->t, g->rows.v[v]))
+			continue;
+		if (hi - lo > 1)
+			r = rank_of(h, v);
+		if (*ret == WH_ROW_NONE || rank_above(&r, &best)) {
+			best = r;
+			*ret = g->rows.v[v];
+		}
+	}
+	return NULL;
+}
+
 /* ---- heads ---- */
 
-/* One component: nodes order[lo..hi).  cover[c] is the head row that covers component c. */
-static void component_judge(struct graph *g, size_t lo, size_t hi, uint32_t *cover)
+/* One component: nodes order[lo..hi). */
+static struct wh_err *component_judge(struct heads *h, size_t lo, size_t hi)
 {
-	uint32_t c = g->comp[g->order[lo]], head;
+	struct graph *g = h->g;
+	uint32_t c = g->comp[g->order[lo]], head, *cover = h->cover;
 
-	for (size_t i = lo; i < hi && cover[c] == WH_ROW_NONE; i++)
-		if (!g->unknown[g->order[i]] && row_reported(g->m->t, g->rows.v[g->order[i]]))
-			cover[c] = g->rows.v[g->order[i]];
+	if (cover[c] == WH_ROW_NONE)
+		WH_TRY(component_head(h, lo, hi, &cover[c]));
 	head = cover[c];
 	if (head == WH_ROW_NONE)
-		return;
+		return NULL;
 	for (size_t i = lo; i < hi; i++) {
 		uint32_t v = g->order[i];
 
@@ -319,25 +456,36 @@ static void component_judge(struct graph *g, size_t lo, size_t hi, uint32_t *cov
 				cover[d] = head;
 		}
 	}
+	return NULL;
 }
 
+static void heads_fini(struct heads *h)
+{
+	free(h->holders);
+	free(h->targets);
+	WH_VEC_FINI(&h->kind);
+}
+
+/* *ret_cover: by component, the head row that covers it; owned by the caller (free). */
 static struct wh_err *heads_find(struct graph *g, uint32_t **ret_cover)
 {
 	size_t n = g->rows.n, lo = 0;
-	uint32_t *cover = malloc(((size_t)g->n_comps + 1) * sizeof(*cover));
+	WH_CLEANUP(heads_fini) struct heads h = {.g = g};
 
-	if (!cover)
+	*ret_cover = h.cover = malloc(((size_t)g->n_comps + 1) * sizeof(*h.cover));
+	h.holders = wh_calloc(n, sizeof(*h.holders));
+	h.targets = wh_calloc(n, sizeof(*h.targets));
+	if (!h.cover || !h.holders || !h.targets)
 		return &wh_err_nomem;
-	memset(cover, 0xff, ((size_t)g->n_comps + 1) * sizeof(*cover));
+	memset(h.cover, 0xff, ((size_t)g->n_comps + 1) * sizeof(*h.cover));
 	while (lo < n) {
 		size_t hi = lo + 1;
 
 		while (hi < n && g->comp[g->order[hi]] == g->comp[g->order[lo]])
 			hi++;
-		component_judge(g, lo, hi, cover);
+		WH_TRY(component_judge(&h, lo, hi));
 		lo = hi;
 	}
-	*ret_cover = cover;
 	return NULL;
 }
 

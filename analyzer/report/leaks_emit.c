@@ -62,12 +62,12 @@ void wh_leaks_verdict(struct wh_strbuf *sb, const struct wh_leaks_view *v)
 			put_site(sb, top);
 		}
 		wh_strbuf_putc(sb, '.');
+	} else if (v->target->unjudged) {
+		wh_strbuf_printf(sb, "Nothing was judged: %s.", v->target->unjudged);
 	} else if (unknown->count) {
 		wh_strbuf_puts(sb, "No leak is certain: what could refer to ");
 		put_objects(sb, unknown);
 		wh_strbuf_puts(sb, " is not in the dump.");
-	} else if (v->target->unjudged) {
-		wh_strbuf_printf(sb, "Nothing was judged: %s.", v->target->unjudged);
 	} else {
 		wh_strbuf_puts(sb, "No leaks: something refers to each of ");
 		put_objects(sb, &l->allocated);

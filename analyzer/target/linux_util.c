@@ -198,8 +198,14 @@ bool wh_lx_phys_to_virt(struct wh_target *t, uint64_t pa, uint64_t *ret_va)
 struct wh_err *wh_lx_aliases(struct wh_target *t, uint64_t addr, uint64_t size, wh_alias_vec *ret)
 {
 	struct wh_lx *x = t->priv;
+	uint32_t row = wh_buftab_find(t->buftab, addr);
 	uint64_t pa, pfn, page;
 
+	if (row != WH_ROW_NONE && wh_buftab_class_of(t->buftab, row) == x->cls_percpu) {
+		uint64_t p = addr - x->pcpu_base + x->pcpu_start;
+
+		return WH_VEC_PUSH(ret, (struct wh_alias){"per-CPU pointer", p, p + size - 1});
+	}
 	if (!size || wh_virt_to_phys(x->r, addr, &pa, NULL) != WH_MEM_PRESENT)
 		return NULL;
 	pfn = pa >> x->ks->page_shift;

@@ -97,6 +97,30 @@ static struct wh_err *say_vmalloc(struct answer *w)
 	return say(w, "vmalloc area", v->start, v->end - v->start, &sb);
 }
 
+/* What alloc_percpu returned: no address, but a number that names a block, of which each CPU has a copy. */
+static struct wh_err *say_percpu_pointer(struct answer *w)
+{
+	struct wh_lx *x = w->x;
+	uint64_t at = w->addr - x->pcpu_start + x->pcpu_base;
+
+	for (size_t i = 0; i < x->chunks.n && x->pcpu_base; i++) {
+		const struct wh_lx_chunk *c = &x->chunks.v[i];
+		uint32_t row = wh_buftab_find(x->t->buftab, at);
+		struct wh_strbuf sb = WH_STRBUF_INIT;
+		uint64_t base;
+
+		if (c->reserved || at - c->base >= c->bytes || row == WH_ROW_NONE)
+			continue;
+		base = wh_buftab_addr(x->t->buftab, row);
+		wh_strbuf_printf(
+			&sb,
+			"per-CPU pointer to byte %llu of the block whose first copy is at 0x%llx",
+			(unsigned long long)(at - base), (unsigned long long)base);
+		return say(w, "per-CPU pointer", base, wh_buftab_size(x->t->buftab, row), &sb);
+	}
+	return NULL;
+}
+
 static struct wh_err *say_percpu(struct answer *w)
 {
 	struct wh_lx *x = w->x;
@@ -196,6 +220,7 @@ struct wh_err *wh_lx_whatis(struct wh_target *t, uint64_t addr, struct wh_arena 
 	WH_TRY(say_task_stack(&w));
 	WH_TRY(say_vmalloc(&w));
 	WH_TRY(say_percpu(&w));
+	WH_TRY(say_percpu_pointer(&w));
 	WH_TRY(say_symbol(&w));
 	WH_TRY(say_struct_page(&w));
 	return say_page(&w);

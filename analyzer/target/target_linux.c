@@ -55,6 +55,10 @@ static const char advice[] =
 	"no allocation stacks were recorded; boot with slub_debug=U (slab_debug=U since 6.9) "
 	"next time, or with page_owner=on for pages";
 
+static const char no_memmap[] =
+	"the struct pages, which tell what each page is, are not in the dump; copy or take it "
+	"again, whole";
+
 /* When the section table is not in the dump, a variable may still say where the memmap is. */
 static void vmemmap_open(struct wh_lx *x)
 {
@@ -129,9 +133,8 @@ static struct wh_err *classes_open(struct wh_lx *x)
 	struct wh_class large = {
 		.name = "kmalloc-large", .model = "page", .flags = WH_CLASS_ALIASED | root};
 	struct wh_class vm = {.name = "vmalloc", .model = "vmalloc", .flags = root};
-	struct wh_class pc = {.name = "percpu",
-			      .model = "percpu",
-			      .flags = WH_CLASS_NOREPORT | WH_CLASS_ALIASED | root};
+	struct wh_class pc = {
+		.name = "percpu", .model = "percpu", .flags = WH_CLASS_ALIASED | root};
 
 	WH_TRY(wh_buftab_add_class(x->t->buftab, &page, &x->cls_page));
 	WH_TRY(wh_buftab_add_class(x->t->buftab, &compound, &x->cls_compound));
@@ -165,6 +168,8 @@ static struct wh_err *linux_build(struct wh_target *t)
 	WH_TRY(wh_lx_roots_build(x));
 	if (!t->recorded)
 		t->record_advice = advice;
+	if (!x->slabs.n) /* what little is left (vmalloc areas) would pass for all there is */
+		t->unjudged = x->memmap_missing ? no_memmap : "no slab was found";
 	x->built = true;
 	return NULL;
 }
