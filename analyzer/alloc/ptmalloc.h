@@ -8,7 +8,7 @@
  *	ptmalloc_lists.c  what the chunk headers don't say: tcache and fastbins
  *	alloc_ptmalloc.c  the model that the rest of the program sees
  *
- * Sources of the layout facts: glibc malloc/malloc.c and malloc/arena.c, releases 2.17 to 2.42, and the
+ * Sources of the layout facts: glibc malloc/malloc.c and malloc/arena.c, releases 2.17 to 2.43, and the
  * DWARF of Debian 12's libc6-dbg; every offset that moved between releases is inferred, not looked up.
  */
 #ifndef WH_ALLOC_PTMALLOC_H
@@ -26,6 +26,7 @@
 #define WH_PT_BINS	 127u /* bins[254]: pairs of fd, bk */
 #define WH_PT_MIN_BINS	 100u /* that must agree before an arena is believed */
 #define WH_PT_MAX_ARENAS 65536u
+#define WH_PT_TCACHES	 4    /* layouts of a tcache_perthread_struct and its chunk */
 #define WH_PT_SMALL	 128u /* exact size classes up to 128 alignment units */
 
 struct wh_pt_arena {
@@ -67,7 +68,7 @@ struct wh_ptmalloc {
 	tcaches; /**< user addresses of chunks that look like a tcache_perthread_struct */
 	struct wh_map
 		tls_words; /**< words just below thread pointers that may be tcache pointers */
-	uint64_t tcache_sizes[3]; /**< [bytes] of chunks, by layout */
+	uint64_t tcache_sizes[WH_PT_TCACHES]; /**< [bytes] of chunks, by layout */
 	uint32_t tcache_kind;	  /**< layout that was seen + 1, 0 none */
 	uint64_t n_tcaches, n_tcache_blocks, n_fast_blocks;
 	bool safe_linking, linking_known;
@@ -90,8 +91,10 @@ struct wh_err *wh_pt_lists(struct wh_ptmalloc *m) WH_MUST_CHECK;
 /** Chunks of these sizes hold a tcache_perthread_struct, in some release. */
 static inline bool wh_pt_is_tcache_size(const struct wh_ptmalloc *m, uint64_t chunk_size)
 {
-	return chunk_size == m->tcache_sizes[0] || chunk_size == m->tcache_sizes[1] ||
-	       chunk_size == m->tcache_sizes[2];
+	for (int i = 0; i < WH_PT_TCACHES; i++)
+		if (chunk_size == m->tcache_sizes[i])
+			return true;
+	return false;
 }
 /** True when the chunk content at @buf could be a tcache_perthread_struct of that chunk size. */
 bool wh_pt_tcache_plausible(const struct wh_ptmalloc *m, const uint8_t *buf, uint64_t chunk_size);

@@ -12,7 +12,7 @@
  * Since 2.32 `next` and `fd` are stored as value ^ (address of the field >> 12): told from plain ones by
  * which of the two ends a list properly (a word that decodes to 0 at its end).
  *
- * No symbols: a tcache is a used chunk of one of three sizes whose counts and entries agree, which a
+ * No symbols: a tcache is a used chunk of one of four sizes whose counts and entries agree, which a
  * word just below some thread's TLS names (its `tcache` variable), and each list of which holds nothing
  * but blocks of its own size.  All three must hold, so that a program's block which happens to look
  * alike is not believed.
@@ -30,25 +30,28 @@ struct tcache_layout {
 	uint32_t bins, small_bins, count_size;
 	bool slots; /* the counter says how many places are left */
 };
-static const struct tcache_layout layouts[3] = {
+static const struct tcache_layout layouts[WH_PT_TCACHES] = {
 	{64, 64, 1, false},
 	{64, 64, 2, false},
+	{76, 64, 2, true},
 	{76, 64, 2, true},
 };
 
 void wh_pt_init_tcache(struct wh_ptmalloc *m)
 {
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < WH_PT_TCACHES; i++) {
 		const struct tcache_layout *l = &layouts[i];
 		uint64_t need = l->bins * (l->count_size + m->w) + m->w;
 
 		m->tcache_sizes[i] = (need + m->align - 1) & ~(uint64_t)(m->align - 1);
 	}
+	/* 2.43 rounds the request twice when the first malloc, not the first free, makes the tcache */
+	m->tcache_sizes[WH_PT_TCACHES - 1] += m->align;
 }
 
 static int layout_of(const struct wh_ptmalloc *m, uint64_t chunk_size)
 {
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < WH_PT_TCACHES; i++)
 		if (chunk_size == m->tcache_sizes[i])
 			return i;
 	return -1;
@@ -91,7 +94,8 @@ struct wh_err *wh_pt_collect_tls(struct wh_ptmalloc *m)
 	for (size_t i = 0; i < m->p->threads.n; i++) {
 		uint64_t tp = m->p->threads.v[i].tp & ~(uint64_t)(m->w - 1);
 		/* read upwards in pages: what lies far below may not be mapped */
-		uint64_t from = tp > TLS_REACH ? (tp - TLS_REACH) & ~0xfffull : 0, end = tp + 4096;
+		uint64_t from = tp > TLS_REACH ? (tp - TLS_REACH) & ~0xfffull : 0;
+		uint64_t end = tp + (m->p->tls_above_tp ? TLS_REACH : 4096);
 
 		if (!tp)
 			continue;
@@ -117,7 +121,7 @@ static bool size_fits(const struct wh_ptmalloc *m, const struct tcache_layout *l
 {
 	if (bin < l->small_bins)
 		return chunk_size == m->min_chunk + bin * m->align;
-	return chunk_size > m->min_chunk + l->small_bins * m->align;
+	return chunk_size >= m->min_chunk + l->small_bins * m->align;
 }
 
 /* The row that starts at @user and is in use, or WH_ROW_NONE. */

@@ -298,27 +298,43 @@ static struct wh_err *walk_region(struct walk *k)
 
 /*
  * A block of its own mapping: {prev_size, size|2}, where prev_size is what alignment left unused in
- * front and front + size is a multiple of the page size.  The kernel joins neighbouring mappings, so
- * one may start on any page of an anonymous mapping.
+ * front.  Up to glibc 2.42 front + size is the whole mapping; since 2.43 two more words lie behind, and
+ * bit 0 of prev_size says that it is of huge pages (malloc/malloc.c, mmap_set_chunk).  As the mapping is
+ * whole pages, each header tells which it is.  The kernel joins neighbouring mappings, so that a block
+ * may start on any page of an anonymous mapping.
  */
+#define MMAP_HP 1u
+
 struct mmapped {
 	struct wh_ptmalloc *m;
 	WH_VEC(struct wh_pt_chunk) found;
 };
 
+/* The end of the mapping of a chunk at @chunk whose header is {@front, @head}; 0 when that is none. */
+static uint64_t mapping_end(const struct wh_ptmalloc *m, uint64_t chunk, uint64_t front,
+			    uint64_t head)
+{
+	uint64_t size = head & ~(uint64_t)WH_PT_FLAGS, end;
+
+	if ((head & WH_PT_FLAGS) != WH_PT_MMAPPED || size < PAGE / 2 || front > chunk ||
+	    ((chunk - front) & (PAGE - 1)) || __builtin_add_overflow(chunk, size, &end))
+		return 0;
+	if (end & (PAGE - 1))
+		end += 2 * m->w;
+	return end & (PAGE - 1) ? 0 : end;
+}
+
 /* @b is the target memory at @chunk: its header. */
 static bool is_mmapped(struct wh_ptmalloc *m, const uint8_t *b, uint64_t chunk, uint64_t start,
 		       uint64_t end, struct wh_pt_chunk *ret)
 {
-	uint64_t front = wh_get_word(m->abi, b), head = wh_get_word(m->abi, b + m->w);
-	uint64_t size = head & ~(uint64_t)WH_PT_FLAGS;
+	uint64_t front = wh_get_word(m->abi, b) & ~(uint64_t)MMAP_HP;
+	uint64_t last = mapping_end(m, chunk, front, wh_get_word(m->abi, b + m->w));
 
-	if ((head & WH_PT_FLAGS) != WH_PT_MMAPPED || front > chunk - start ||
-	    ((chunk - front) & (PAGE - 1)) || ((front + size) & (PAGE - 1)) || size < PAGE / 2 ||
-	    size > end - chunk)
+	if (!last || last > end || front > chunk - start)
 		return false;
 	*ret = (struct wh_pt_chunk){
-		.addr = chunk, .size = size, .flags = WH_PT_MMAPPED, .in_use = true};
+		.addr = chunk, .size = last - chunk, .flags = WH_PT_MMAPPED, .in_use = true};
 	return true;
 }
 
@@ -354,8 +370,9 @@ static void prefer_aligned(struct wh_ptmalloc *m, struct wh_pt_chunk *c)
 			uint64_t at = u - 2 * m->w, front, head;
 
 			if (u == user || !wh_read_word(m->p->r, at, &front) ||
-			    front != at - start || !wh_read_word(m->p->r, at + m->w, &head) ||
-			    head != ((end - at) | WH_PT_MMAPPED))
+			    (front & ~(uint64_t)MMAP_HP) != at - start ||
+			    !wh_read_word(m->p->r, at + m->w, &head) ||
+			    mapping_end(m, at, at - start, head) != end)
 				continue;
 			c->addr = at;
 			c->size = end - at;
@@ -394,7 +411,7 @@ static struct wh_err *add_mmapped(struct wh_ptmalloc *m, const struct wh_pt_chun
 	uint64_t start = c->addr & ~(uint64_t)(PAGE - 1), end = c->addr + c->size, front = 0;
 
 	if (wh_read_word(m->p->r, c->addr, &front) && front <= c->addr)
-		start = c->addr - front;
+		start = c->addr - (front & ~(uint64_t)MMAP_HP);
 	m->n_mmapped++;
 	m->mmapped_bytes += end - start;
 	m->sum.used++;

@@ -83,6 +83,7 @@ struct wh_process {
 	bool have_files;    /**< NT_FILE was there */
 	bool memory_nodes;  /**< anonymous memory that no heap claimed is a buffer, not a root */
 	bool tp_known;	    /**< every thread's thread pointer is known */
+	bool tls_above_tp;  /**< static TLS lies above the thread pointer: TLS variant I (ARM) */
 	bool truncated;	    /**< some mapping lost its contents to the end of the file */
 	uint64_t cut_bytes; /**< [bytes] that were cut off */
 };

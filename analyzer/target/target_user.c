@@ -133,6 +133,17 @@ static void note_others(struct wh_user *u, bool any)
 		    "no heap that could be rebuilt was found in this process: nothing was judged");
 }
 
+/* How to know next time who allocated. */
+static const char *advice(const struct wh_user *u)
+{
+	for (size_t i = 0; i < u->heaps.n; i++)
+		if (u->heaps.v[i].ops == &wh_heap_umem)
+			return "run with UMEM_DEBUG=default (or audit) in the environment, so that libumem "
+			       "records who allocated";
+	return "glibc's malloc records no stacks; run with UMEM_DEBUG=default and libumem, or under "
+	       "a heap profiler, to know who allocated";
+}
+
 static struct wh_err *user_build(struct wh_target *t)
 {
 	struct wh_user *u = t->priv;
@@ -151,9 +162,7 @@ static struct wh_err *user_build(struct wh_target *t)
 			"raise the size limit (ulimit -c, ExternalSizeMax= of coredump.conf)",
 			(unsigned long long)u->p->cut_bytes);
 	wh_process_sort_claims(u->p);
-	t->record_advice =
-		"glibc's malloc records no stacks; run with UMEM_DEBUG=default and libumem, or under "
-		"a heap profiler, to know who allocated";
+	t->record_advice = advice(u);
 	return wh_process_plan_roots(u->p);
 }
 
