@@ -69,7 +69,7 @@ struct wh_ptmalloc {
 	struct wh_map
 		tls_words; /**< words just below thread pointers that may be tcache pointers */
 	uint64_t tcache_sizes[WH_PT_TCACHES]; /**< [bytes] of chunks, by layout */
-	uint32_t tcache_kind;	  /**< layout that was seen + 1, 0 none */
+	uint32_t tcache_kind;		      /**< layout that was seen + 1, 0 none */
 	uint64_t n_tcaches, n_tcache_blocks, n_fast_blocks;
 	bool safe_linking, linking_known;
 	/* mmapped chunks */

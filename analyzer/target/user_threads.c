@@ -304,7 +304,8 @@ struct wh_err *wh_process_find_stacks(struct wh_process *p)
 
 	WH_TRY(read_threads(p));
 	p->tp_known = p->threads.n > 0;
-	p->tls_above_tp = p->arch && (p->arch->elf_machine == EM_AARCH64 || p->arch->elf_machine == EM_ARM);
+	p->tls_above_tp =
+		p->arch && (p->arch->elf_machine == EM_AARCH64 || p->arch->elf_machine == EM_ARM);
 	first = main_stack(p);
 	for (size_t i = 0; i < p->threads.n; i++) {
 		if (!p->threads.v[i].tp)
