@@ -195,7 +195,7 @@ static uint8_t begin_free(struct walk *w, uint8_t cls, uint64_t order)
 
 /*
  * Where the head of tail page @pfn is, by the tail's word: the address of its struct page; or, where struct
- * pages are a power of two (compound_info, include/linux/page-flags.h since 7.1), a mask for the tail's own.
+ * pages are a power of two (compound_info, include/linux/page-flags.h; in 7.3, not in 6.18), a mask for the tail's own.
  */
 static bool head_find(const struct wh_lx *x, uint64_t pfn, uint64_t word, uint64_t *ret)
 {
