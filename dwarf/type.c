@@ -318,6 +318,20 @@ bool wh_types_enumerator(const struct wh_types *t, const char *enum_name, const 
 	return false;
 }
 
+bool wh_types_percpu(const struct wh_types *t, const char *name, uint64_t *ret_bytes)
+{
+	for (size_t i = 0; i < t->providers.n; i++) {
+		const struct wh_type_provider *p = t->providers.v[i];
+		struct wh_err *e =
+			p->ops->percpu ? p->ops->percpu(p->priv, name, ret_bytes) : &wh_err_not_found;
+
+		if (!e)
+			return true;
+		wh_err_destroy(e);
+	}
+	return false;
+}
+
 const char *wh_types_source(const struct wh_types *t, const char *type)
 {
 	struct wh_type ty;

@@ -70,6 +70,8 @@ struct wh_type_provider_ops {
 				     int64_t *ret_value);
 	/** An enumerator of any enum, anonymous ones too; may be NULL. */
 	struct wh_err *(*enumerator)(void *priv, const char *name, int64_t *ret_value);
+	/** Place of a per-CPU variable of the kernel in its section; may be NULL. */
+	struct wh_err *(*percpu)(void *priv, const char *name, uint64_t *ret_bytes);
 	void (*close)(void *priv);
 };
 struct wh_type_provider {
@@ -110,6 +112,8 @@ bool wh_types_sizeof(const struct wh_types *t, const char *type, uint64_t *ret_b
 /** Value of an enumerator by name, in any enum (or in @enum_name when not NULL). */
 bool wh_types_enumerator(const struct wh_types *t, const char *enum_name, const char *name,
 			 int64_t *ret);
+/** Place of a static per-CPU variable of the kernel, [bytes] from the start of each CPU's copy. */
+bool wh_types_percpu(const struct wh_types *t, const char *name, uint64_t *ret_bytes);
 /** Who answered for this type: provider label, borrowed; NULL when unknown. */
 const char *wh_types_source(const struct wh_types *t, const char *type);
 

@@ -699,6 +699,34 @@ static struct wh_err *btf_enumerator(void *priv, const char *name, int64_t *ret_
 	return &wh_err_not_found;
 }
 
+/*
+ * pahole writes a section of variables for per-CPU memory alone: ".data..percpu", each entry a BTF_VAR, its offset
+ * and its size.  A module's own section says nothing about the kernel's.
+ */
+static struct wh_err *btf_percpu(void *priv, const char *name, uint64_t *ret_bytes)
+{
+	const struct wh_btf *b = priv;
+	struct rec r, var;
+
+	for (uint32_t i = 0; i < b->n && !b->base; i++) {
+		if (b->offs[i] == NONE)
+			continue;
+		rec_read(b, b->offs[i], &r);
+		if (r.kind != BTF_DATASEC || strcmp(str_get(b, r.name), ".data..percpu") != 0)
+			continue;
+		for (uint32_t k = 0; k < r.vlen; k++) {
+			const uint8_t *p = r.p + 12 * (size_t)k;
+
+			if (rec_find(b, wh_get_u32(b->abi, p), &var) && var.kind == BTF_VAR &&
+			    !strcmp(str_get(b, var.name), name)) {
+				*ret_bytes = wh_get_u32(b->abi, p + 4);
+				return NULL;
+			}
+		}
+	}
+	return &wh_err_not_found;
+}
+
 static void btf_close(void *priv)
 {
 	wh_btf_destroy(priv);
@@ -711,5 +739,6 @@ const struct wh_type_provider_ops wh_btf_ops = {
 	.member = btf_member,
 	.enum_value = btf_enum_value,
 	.enumerator = btf_enumerator,
+	.percpu = btf_percpu,
 	.close = btf_close,
 };

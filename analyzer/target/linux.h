@@ -4,6 +4,7 @@
  * target_linux.c and the kernel's allocator models in analyzer/alloc/.
  *
  *	linux_layout   members and encodings, by name and by probing
+ *	linux_probe    variables of kernels whose symbol table has functions only
  *	linux_percpu   units of per-CPU memory, chunks and their areas
  *	linux_pages    what every page frame is, from the memmap, in one parallel pass
  *	linux_vmalloc  vmalloc areas, labels of their pages
@@ -147,6 +148,12 @@ struct wh_lx_regs {
 	struct wh_regs regs;
 };
 
+/** A variable that no symbol names, found by what it holds. */
+struct wh_lx_found {
+	const char *name;
+	uint64_t addr;
+};
+
 struct wh_lx_pagecounts {
 	uint64_t n[WH_LXP_COUNT];      /**< frames by class */
 	uint64_t absent[WH_LXP_COUNT]; /**< of these, not in the dump */
@@ -164,9 +171,12 @@ struct wh_lx {
 	struct wh_arena arena; /**< strings that live as long as the target */
 
 	struct wh_lx_layout lay;
+	WH_VEC(struct wh_lx_found) found;
+	bool percpu_named; /**< pcpu_start is known without symbols: BTF names per-CPU variables */
 	WH_VEC(struct wh_lx_cpu) cpus;
 	uint64_t pcpu_base, pcpu_start; /**< pcpu_base_addr, __per_cpu_start */
 	uint64_t unit_size, static_size;
+	uint32_t pcpu_slots; /**< lists of chunks; 0: pcpu_nr_slots says */
 	WH_VEC(struct wh_lx_chunk) chunks;
 
 	uint8_t **units; /**< [n_units] of WH_LX_UNIT classes; NULL: all holes */
@@ -230,6 +240,14 @@ struct wh_err *wh_lx_list(struct wh_lx *x, uint64_t head, const char *id, wh_lx_
 /** Makes [from, end) of VIRT a root of @kind, frame by frame; what is not mapped is left out. */
 struct wh_err *wh_lx_root(struct wh_lx *x, uint16_t kind, uint64_t from,
 			  uint64_t end) WH_MUST_CHECK;
+
+/* ---- without data symbols ---- */
+
+/** Looks for what the rest asks for by symbol, where the kernel's table has none of variables. */
+struct wh_err *wh_lx_probe_open(struct wh_lx *x) WH_MUST_CHECK;
+
+/** The line of a panic or an oops in the kernel's log, in @a; NULL none (linux_log.c). */
+const char *wh_lx_last_words(struct wh_lx *x, struct wh_arena *a);
 
 /* ---- pages ---- */
 

@@ -63,6 +63,7 @@ static struct wh_err *dump_facts(struct facts *f)
 	WH_TRY(text(f, "dump", "vmcoreinfo", f->x->ks->vmcoreinfo_source));
 	WH_TRY(text(f, "dump", "page_tables", f->x->ks->pgd_source));
 	WH_TRY(utc(f, d->crash_time));
+	WH_TRY(text(f, "dump", "panic", wh_lx_last_words(f->x, f->a)));
 	for (int s = 0; s < WH_MEM_STATE_COUNT; s++)
 		if (d->pages[s])
 			WH_TRY(number(f, "dump",
@@ -202,6 +203,7 @@ struct wh_err *wh_lx_info(struct wh_target *t, struct wh_arena *a, wh_fact_vec *
 	struct facts f = {t->priv, a, ret};
 
 	WH_TRY(dump_facts(&f));
+	WH_TRY(wh_target_build(t)); /* what follows was counted there */
 	WH_TRY(kernel_facts(&f));
 	WH_TRY(coverage_facts(&f));
 	WH_TRY(recorded_facts(&f));

@@ -118,7 +118,8 @@ static struct wh_err *chunks_open(struct wh_lx *x)
 		e = chunk_read(&a, wh_lx_ptr(x, v), false);
 	/* pcpu_slot (before 5.14: one array a type of chunk) is an array of lists by free bytes. */
 	if (!e && (wh_lx_var(x, "pcpu_chunk_lists", &lists) || wh_lx_var(x, "pcpu_slot", &lists)) &&
-	    wh_lx_symbol(x, "pcpu_nr_slots", &v) && wh_read_u32(x->r, v, (uint32_t *)&n))
+	    ((n = x->pcpu_slots) ||
+	     (wh_lx_symbol(x, "pcpu_nr_slots", &v) && wh_read_u32(x->r, v, (uint32_t *)&n))))
 		for (uint64_t i = 0; !e && i < n && i < 256; i++)
 			e = wh_lx_list(x, lists + i * 2 * x->abi.word, "percpu-chunk-list",
 				       listed_chunk, &a);
@@ -131,6 +132,8 @@ struct wh_err *wh_lx_percpu_open(struct wh_lx *x)
 	uint64_t offs, v;
 	uint32_t n;
 
+	if (x->percpu_named)
+		return x->pcpu_base ? chunks_open(x) : NULL;
 	WH_TRY(cpus_open(x));
 	if (!wh_lx_var(x, "pcpu_base_addr", &x->pcpu_base) ||
 	    !wh_lx_var(x, "pcpu_unit_offsets", &offs) || !wh_lx_symbol(x, "pcpu_unit_size", &v) ||

@@ -59,7 +59,19 @@ bool wh_lx_offset(const struct wh_lx *x, const char *type, const char *member, u
 
 bool wh_lx_symbol(const struct wh_lx *x, const char *name, uint64_t *ret)
 {
-	return wh_knames_find(x->names, name, ret);
+	uint64_t off;
+
+	if (wh_knames_find(x->names, name, ret))
+		return true;
+	for (size_t i = 0; i < x->found.n; i++)
+		if (!strcmp(x->found.v[i].name, name)) {
+			*ret = x->found.v[i].addr;
+			return true;
+		}
+	if (!x->percpu_named || !wh_types_percpu(x->names->types, name, &off))
+		return false;
+	*ret = x->pcpu_start + off;
+	return true;
 }
 
 bool wh_lx_var(struct wh_lx *x, const char *name, uint64_t *ret)

@@ -24,6 +24,7 @@ static void linux_close(struct wh_target *t)
 	wh_map_fini(&x->pcp);
 	wh_map_fini(&x->reverse);
 	wh_map_fini(&x->kmemleak);
+	WH_VEC_FINI(&x->found);
 	WH_VEC_FINI(&x->cpus);
 	WH_VEC_FINI(&x->chunks);
 	WH_VEC_FINI(&x->slabs);
@@ -101,6 +102,7 @@ static struct wh_err *linux_open(struct wh_target *t)
 	WH_TRY(wh_knames_open(x->ks, &names, &x->names));
 	vmemmap_open(x);
 	WH_TRY(wh_lx_layout_open(x));
+	WH_TRY(wh_lx_probe_open(x));
 	wh_lx_clock_open(x);
 	return NULL;
 }
