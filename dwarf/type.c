@@ -322,8 +322,8 @@ bool wh_types_percpu(const struct wh_types *t, const char *name, uint64_t *ret_b
 {
 	for (size_t i = 0; i < t->providers.n; i++) {
 		const struct wh_type_provider *p = t->providers.v[i];
-		struct wh_err *e =
-			p->ops->percpu ? p->ops->percpu(p->priv, name, ret_bytes) : &wh_err_not_found;
+		struct wh_err *e = p->ops->percpu ? p->ops->percpu(p->priv, name, ret_bytes)
+						  : &wh_err_not_found;
 
 		if (!e)
 			return true;

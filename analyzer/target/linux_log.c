@@ -13,14 +13,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BITS_MAX  26	      /* log2 of records and of bytes of text believed */
-#define OLD_MAX	  (64u << 20) /* [bytes] of log_buf believed */
+#define BITS_MAX 26	     /* log2 of records and of bytes of text believed */
+#define OLD_MAX	 (64u << 20) /* [bytes] of log_buf believed */
 #define LOG_LINE 256
 
 /* What begins the last words of a kernel, the most telling first. */
 static const char *const last_words[] = {
-	"Kernel panic - not syncing", "Unable to handle kernel", "BUG: ", "Internal error: ",
-	"general protection fault",   "Oops: ",			 "sysrq: ",
+	"Kernel panic - not syncing",
+	"Unable to handle kernel",
+	"BUG: ",
+	"Internal error: ",
+	"general protection fault",
+	"Oops: ",
+	"sysrq: ",
 };
 #define WORDS (sizeof(last_words) / sizeof(last_words[0]))
 

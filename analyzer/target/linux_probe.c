@@ -115,7 +115,7 @@ static bool init_task_find(const struct image *im, const struct task_layout *l, 
 struct copies {
 	struct wh_lx *x;
 	const struct task_layout *l;
-	uint64_t runqueues;	       /* place in each copy */
+	uint64_t runqueues;	      /* place in each copy */
 	uint64_t base[WH_LIMIT_CPUS]; /* 0 unknown */
 };
 
@@ -169,8 +169,8 @@ static bool start_find(const struct image *im, const struct copies *c, size_t n,
 
 	for (size_t off = 0; off < im->len; off += x->abi.word) {
 		start = c->base[0] - word_at(im, off);
-		if (!in_image(x, start) || (start & (x->page_bytes - 1)) || (have && start == *ret) ||
-		    !is_offsets(im, off, c, n, start))
+		if (!in_image(x, start) || (start & (x->page_bytes - 1)) ||
+		    (have && start == *ret) || !is_offsets(im, off, c, n, start))
 			continue;
 		if (have)
 			return false;
@@ -198,9 +198,10 @@ static struct wh_err *cpus_find(const struct image *im, struct copies *c, uint64
 	if (!n || !start_find(im, c, n, &x->pcpu_start))
 		return NULL;
 	for (size_t i = 0; i < n; i++)
-		WH_TRY(WH_VEC_PUSH(&x->cpus, (struct wh_lx_cpu){.nr = (uint32_t)i,
-								.offset = c->base[i] - x->pcpu_start,
-								.base = c->base[i]}));
+		WH_TRY(WH_VEC_PUSH(&x->cpus,
+				   (struct wh_lx_cpu){.nr = (uint32_t)i,
+						      .offset = c->base[i] - x->pcpu_start,
+						      .base = c->base[i]}));
 	x->percpu_named = true;
 	return NULL;
 }
@@ -231,8 +232,8 @@ static uint64_t chunk_size(struct wh_lx *x, const struct chunk_layout *l, uint64
 {
 	uint64_t n;
 
-	if (!wh_lx_field(x, addr, &l->base_addr, ret_base) || !wh_lx_field(x, addr, &l->nr_pages, &n) ||
-	    !(uint32_t)n || (uint32_t)n > 65536)
+	if (!wh_lx_field(x, addr, &l->base_addr, ret_base) ||
+	    !wh_lx_field(x, addr, &l->nr_pages, &n) || !(uint32_t)n || (uint32_t)n > 65536)
 		return 0;
 	*ret_base = wh_lx_ptr(x, *ret_base);
 	if (*ret_base < x->ks->kernel_min || (*ret_base & (x->page_bytes - 1)))
@@ -379,8 +380,8 @@ struct wh_err *wh_lx_probe_open(struct wh_lx *x)
 
 	if (x->names->have_data_symbols)
 		return NULL;
-	e = wh_layout_resolve(x->names->types, task_wants, sizeof(task_wants) / sizeof(task_wants[0]),
-			      &l);
+	e = wh_layout_resolve(x->names->types, task_wants,
+			      sizeof(task_wants) / sizeof(task_wants[0]), &l);
 	if (e) { /* nothing of the kind can be found without types */
 		wh_err_destroy(e);
 		return NULL;
