@@ -12,6 +12,13 @@
 
 #define PHASES_MAX 32
 
+/* A line is drawn over the last one and wiped with blanks, never with an escape sequence: the terminal may be a dumb
+ * one, and NO_COLOR promises none at all. */
+#define COLUMNS 79
+#define BLANKS	"                                                                               "
+#define WIPE	"\r" BLANKS "\r"
+_Static_assert(sizeof(BLANKS) == COLUMNS + 1, "as many blanks as a line has columns");
+
 struct phase {
 	const char *name; /* phases are named by string constants */
 	double seconds;
@@ -56,7 +63,7 @@ static void phase_end(double t)
 static void draw(double t)
 {
 	double spent = t - run.phase_started;
-	char left[32] = "";
+	char left[32] = "", line[COLUMNS + 1];
 	int percent = 0;
 
 	if (run.total) {
@@ -67,13 +74,14 @@ static void draw(double t)
 			snprintf(left, sizeof(left), ", %.0f s left", spent / part - spent);
 	}
 	if (run.total >= (1u << 20))
-		fprintf(stderr, "\r\033[K%s: %3d %%, %llu of %llu M, %.0f M/s%s", run.phase,
-			percent, (unsigned long long)(run.done >> 20),
-			(unsigned long long)(run.total >> 20),
-			spent > 0 ? (double)run.done / 1048576 / spent : 0.0, left);
+		snprintf(line, sizeof(line), "%s: %3d %%, %llu of %llu M, %.0f M/s%s", run.phase,
+			 percent, (unsigned long long)(run.done >> 20),
+			 (unsigned long long)(run.total >> 20),
+			 spent > 0 ? (double)run.done / 1048576 / spent : 0.0, left);
 	else
-		fprintf(stderr, "\r\033[K%s: %3d %%, %llu of %llu%s", run.phase, percent,
-			(unsigned long long)run.done, (unsigned long long)run.total, left);
+		snprintf(line, sizeof(line), "%s: %3d %%, %llu of %llu%s", run.phase, percent,
+			 (unsigned long long)run.done, (unsigned long long)run.total, left);
+	fprintf(stderr, "\r%-*s", COLUMNS, line);
 	fflush(stderr);
 	run.drawn = true;
 }
@@ -119,7 +127,7 @@ static void say_percent(void)
 void wh_progress_say_interrupted(void)
 {
 	if (run.drawn)
-		say("\r\033[K");
+		say(WIPE);
 	say("weephole: interrupted");
 	if (run.phase) {
 		say(" while ");
@@ -176,7 +184,7 @@ void wh_progress_clear(void)
 {
 	if (!run.drawn)
 		return;
-	fputs("\r\033[K", stderr);
+	fputs(WIPE, stderr);
 	fflush(stderr);
 	run.drawn = false;
 }
