@@ -6,6 +6,7 @@
  *	link map   AT_PHDR -> PT_DYNAMIC of the program -> DT_DEBUG -> r_debug -> list of link_map
  *	           (glibc elf/link.h, musl the same: l_addr, l_name, l_ld, l_next, l_prev)
  *	segments   those that begin with an ELF header, when neither of the others is there
+ *	sections   of an illumos core: objects whose header is not in the core (umod_sections.c)
  *
  * A file mapping is a module when it maps offset 0 and memory begins with \177ELF.
  */
@@ -88,10 +89,13 @@ static const char *base_name(const char *path)
 static void read_auxv(struct finder *f)
 {
 	const struct wh_note *n = wh_dump_find_note(f->d, "CORE", NT_AUXV, NULL);
+	bool illumos = wh_dump_find_note(f->d, "CORE", NT_PSTATUS, NULL) != NULL;
 	size_t w = f->p->abi.word;
 
 	for (size_t at = 0; n && at + 2 * w <= n->desc_len; at += 2 * w) {
-		uint64_t key = wh_get_word(f->p->abi, n->desc + at);
+		/* auxv_t of illumos begins with an int, that of Linux with a long */
+		uint64_t key = illumos ? wh_get_u32(f->p->abi, n->desc + at)
+				       : wh_get_word(f->p->abi, n->desc + at);
 
 		if (key == AT_NULL)
 			break;
@@ -343,6 +347,29 @@ static struct wh_err *add_vdso(struct finder *f)
 	return add_range(f, u, base, s->vaddr + s->memsz, 0);
 }
 
+static bool has_range(const struct wh_umod *u, uint64_t addr)
+{
+	for (size_t k = 0; k < u->ranges.n; k++)
+		if (addr >= u->ranges.v[k].start && addr < u->ranges.v[k].end)
+			return true;
+	return false;
+}
+
+/* Without file mappings the program headers say where an object lies. */
+static struct wh_err *add_loads(const struct finder *f, struct wh_umod *u)
+{
+	for (size_t i = 0; i < u->phdrs.n; i++) {
+		const struct wh_uphdr *ph = &u->phdrs.v[i];
+		uint64_t start = page_down(f->p, u->m.bias + ph->vaddr);
+		uint64_t end = page_up(f->p, u->m.bias + ph->vaddr + ph->filesz);
+
+		if (ph->type == PT_LOAD && start < end && !has_range(u, start) &&
+		    seg_find(&f->segs, start))
+			WH_TRY(add_range(f, u, start, end, page_down(f->p, ph->off)));
+	}
+	return NULL;
+}
+
 static struct wh_err *scan_segments(struct finder *f)
 {
 	for (size_t i = 0; i < f->segs.n; i++) {
@@ -355,6 +382,72 @@ static struct wh_err *scan_segments(struct finder *f)
 		snprintf(name, sizeof(name), "[elf at 0x%llx]", (unsigned long long)s->vaddr);
 		WH_TRY(new_module(f, name, s->vaddr, &u));
 		WH_TRY(add_range(f, u, s->vaddr, s->vaddr + s->memsz, 0));
+		WH_TRY(use_phdrs(f, u));
+		WH_TRY(add_loads(f, u));
+	}
+	return NULL;
+}
+
+/* ---- objects that only sections tell of ---- */
+
+/* Values in the file's own addresses: those of a program that is linked where it runs lie in its text. */
+static uint64_t object_bias(const struct finder *f, const struct wh_uobject *o, uint64_t text_end)
+{
+	struct wh_usym s;
+
+	for (size_t i = 1; i < wh_umod_object_count(f->p, o); i++)
+		if (wh_umod_object_symbol(f->p, o, i, &s) && s.type == STT_FUNC)
+			return s.value >= o->base && s.value < text_end ? 0 : o->base;
+	return o->base;
+}
+
+/* The segments in which its variables lie; _end and its like have no size. */
+static struct wh_err *object_data(const struct finder *f, struct wh_umod *u,
+				  const struct wh_uobject *o)
+{
+	struct wh_usym s;
+
+	for (size_t i = 1; i < wh_umod_object_count(f->p, o); i++) {
+		const struct wh_segment *seg;
+
+		if (!wh_umod_object_symbol(f->p, o, i, &s) || s.type != STT_OBJECT || !s.size ||
+		    has_range(u, s.value + u->m.bias))
+			continue;
+		seg = seg_find(&f->segs, s.value + u->m.bias);
+		if (seg)
+			WH_TRY(add_range(f, u, seg->vaddr, seg->vaddr + seg->memsz,
+					 seg->vaddr - o->base));
+	}
+	return NULL;
+}
+
+static struct wh_err *add_object(struct finder *f, const struct wh_uobject *o)
+{
+	const struct wh_segment *s = seg_find(&f->segs, o->base);
+	struct wh_umod *u = NULL;
+	char name[48];
+
+	if (!s || !o->syms)
+		return NULL;
+	snprintf(name, sizeof(name), "[object at 0x%llx]", (unsigned long long)o->base);
+	WH_TRY(new_module(f, name, o->base, &u));
+	WH_TRY(add_range(f, u, o->base, s->vaddr + s->memsz, 0));
+	u->m.bias = object_bias(f, o, s->vaddr + s->memsz);
+	if (wh_umod_object_find(f->p, o, "_DYNAMIC", &u->m.dynamic))
+		u->m.dynamic += u->m.bias;
+	return object_data(f, u, o);
+}
+
+static struct wh_err *add_objects(struct finder *f)
+{
+	for (size_t i = 0; i < f->p->objects.n; i++) {
+		const struct wh_uobject *o = &f->p->objects.v[i];
+		bool known = false;
+
+		for (size_t k = 0; k < f->p->mods.n && !known; k++)
+			known = f->p->mods.v[k].m.base == o->base;
+		if (!known)
+			WH_TRY(add_object(f, o));
 	}
 	return NULL;
 }
@@ -406,7 +499,39 @@ static struct wh_err *module_from_map(struct finder *f, const char *name, uint64
 	if ((s = seg_find(&f->segs, ld)) && s->vaddr > addr)
 		WH_TRY(add_range(f, u, s->vaddr, s->vaddr + s->memsz, s->vaddr - addr));
 	WH_TRY(use_phdrs(f, u));
+	WH_TRY(add_loads(f, u));
 	*ret = u;
+	return NULL;
+}
+
+/* An object without a header in the core: l_addr is its bias, and l_ld lies in its data. */
+static struct wh_err *object_from_map(struct finder *f, uint64_t addr, uint64_t ld,
+				      struct wh_umod **ret)
+{
+	const struct wh_segment *s = seg_find(&f->segs, ld);
+
+	*ret = NULL;
+	for (size_t i = 0; s && i < f->p->mods.n; i++) {
+		struct wh_umod *u = &f->p->mods.v[i];
+
+		if (u->phdrs.n || u->m.link_map || u->m.bias != addr ||
+		    !wh_umod_object(f->p, u->m.base))
+			continue;
+		*ret = u;
+		return add_range(f, u, s->vaddr, s->vaddr + s->memsz, s->vaddr - u->m.base);
+	}
+	return NULL;
+}
+
+/* Modules that were found by their headers or sections have no name of their own. */
+static struct wh_err *take_name(struct wh_un_priv *p, struct wh_umod *u, const char *name)
+{
+	if (u->m.name[0] != '[' || u->m.file_state == WH_UFILE_NONE || !name[0])
+		return NULL;
+	u->m.path = wh_arena_strdup(&p->strings, name);
+	if (!u->m.path)
+		return &wh_err_nomem;
+	u->m.name = base_name(u->m.path);
 	return NULL;
 }
 
@@ -437,14 +562,34 @@ static struct wh_err *walk_link_map(struct finder *f, uint64_t at)
 		(void)wh_read_str(f->p->r, namep, name, sizeof(name));
 		u = module_at(f->p, ld);
 		if (!u)
+			WH_TRY(object_from_map(f, addr, ld, &u));
+		if (!u)
 			WH_TRY(module_from_map(f, name, addr, ld, &u));
 		if (u) {
 			u->m.link_map = at;
 			u->m.dynamic = ld;
+			WH_TRY(take_name(f->p, u, name));
 		}
 		at = next;
 	}
 	return NULL;
+}
+
+/* By the names that glibc and illumos give to it. */
+static uint64_t r_debug_of_loader(struct wh_un_priv *p)
+{
+	static const char *const names[] = {"_r_debug", "r_debug"};
+
+	for (size_t i = 0; i < p->mods.n; i++) {
+		const struct wh_umodule *m = &p->mods.v[i].m;
+		const struct wh_uobject *o = m->is_loader ? wh_umod_object(p, m->base) : NULL;
+		uint64_t value;
+
+		for (size_t k = 0; o && k < 2; k++)
+			if (wh_umod_object_find(p, o, names[k], &value))
+				return value + m->bias;
+	}
+	return 0;
 }
 
 static struct wh_err *use_link_map(struct finder *f, uint64_t *ret_r_debug)
@@ -455,6 +600,8 @@ static struct wh_err *use_link_map(struct finder *f, uint64_t *ret_r_debug)
 	for (size_t i = 0; i < p->mods.n && !r_debug; i++)
 		if (p->mods.v[i].m.is_main && p->mods.v[i].m.dynamic)
 			(void)dynamic_find(p, p->mods.v[i].m.dynamic, DT_DEBUG, &r_debug);
+	if (!r_debug)
+		r_debug = r_debug_of_loader(p);
 	if (!r_debug || !wh_read_word(p->r, r_debug + p->abi.word, &map) || !map)
 		return NULL;
 	*ret_r_debug = r_debug;
@@ -534,6 +681,8 @@ struct wh_err *wh_umod_core_find(struct wh_un_priv *p, const struct wh_dump *d,
 
 	read_auxv(&f);
 	if (!e)
+		e = wh_umod_objects_read(p, d);
+	if (!e)
 		e = read_nt_file(&f);
 	if (!e)
 		e = add_vdso(&f);
@@ -543,10 +692,10 @@ struct wh_err *wh_umod_core_find(struct wh_un_priv *p, const struct wh_dump *d,
 	if (!e)
 		e = use_link_map(&f, ret_r_debug);
 	if (!e && p->mods.n <= 1) {
-		i = p->mods.n;
-		e = i ? NULL : scan_segments(&f);
-		for (; !e && i < p->mods.n; i++)
-			e = use_phdrs(&f, &p->mods.v[i]);
+		if (!p->mods.n)
+			e = scan_segments(&f);
+		if (!e)
+			e = add_objects(&f);
 		mark_roles(p);
 		if (!e && !*ret_r_debug)
 			e = use_link_map(&f, ret_r_debug);

@@ -104,21 +104,25 @@ static char letter(uint8_t info)
 	}
 }
 
-static struct wh_err *add_symbol(struct wh_un_priv *p, const struct wh_umod *u, const uint8_t *s,
-				 const char *strs, size_t strs_len, struct wh_symtab *t)
+bool wh_umod_symbol(struct wh_abi abi, const uint8_t *q, const char *strs, size_t strs_len,
+		    struct wh_usym *ret)
 {
-	bool w8 = p->abi.word == 8;
-	uint32_t name = wh_get_u32(p->abi, s);
-	uint8_t info = w8 ? s[4] : s[12];
-	uint16_t shndx = wh_get_u16(p->abi, s + (w8 ? 6 : 14));
-	uint64_t value = w8 ? wh_get_u64(p->abi, s + 8) : wh_get_u32(p->abi, s + 4);
-	uint64_t size = w8 ? wh_get_u64(p->abi, s + 16) : wh_get_u32(p->abi, s + 8);
-	unsigned int type = ELF64_ST_TYPE(info);
+	bool w8 = abi.word == 8;
+	uint32_t name = wh_get_u32(abi, q);
+	uint8_t info = w8 ? q[4] : q[12];
+	uint16_t shndx = wh_get_u16(abi, q + (w8 ? 6 : 14));
 
-	if (name >= strs_len || !strs[name] || shndx == SHN_UNDEF || shndx == SHN_ABS || !value ||
-	    (type != STT_FUNC && type != STT_OBJECT && type != STT_NOTYPE && type != STT_GNU_IFUNC))
-		return NULL;
-	return wh_symtab_add(t, value + u->m.bias, size, letter(info), strs + name, u->m.sym_id);
+	ret->value = w8 ? wh_get_u64(abi, q + 8) : wh_get_u32(abi, q + 4);
+	ret->size = w8 ? wh_get_u64(abi, q + 16) : wh_get_u32(abi, q + 8);
+	ret->type = ELF64_ST_TYPE(info);
+	ret->letter = letter(info);
+	if (name >= strs_len || !strs[name] || shndx == SHN_UNDEF || shndx == SHN_ABS ||
+	    !ret->value ||
+	    (ret->type != STT_FUNC && ret->type != STT_OBJECT && ret->type != STT_NOTYPE &&
+	     ret->type != STT_GNU_IFUNC))
+		return false;
+	ret->name = strs + name;
+	return true;
 }
 
 struct wh_err *wh_umod_dynsym(struct wh_un_priv *p, const struct wh_umod *u, struct wh_symtab *t,
@@ -128,6 +132,7 @@ struct wh_err *wh_umod_dynsym(struct wh_un_priv *p, const struct wh_umod *u, str
 	WH_AUTO_FREE uint8_t *syms = NULL;
 	WH_AUTO_FREE char *strs = NULL;
 	struct dyn d = {0};
+	struct wh_usym s;
 
 	*ret_n = 0;
 	if (!u->m.dynamic || !read_dynamic(p, u, &d))
@@ -142,7 +147,9 @@ struct wh_err *wh_umod_dynsym(struct wh_un_priv *p, const struct wh_umod *u, str
 	strs_len = wh_read_some(p->r, WH_VIRT, d.strtab, strs, strs_len, NULL);
 	strs[strs_len] = '\0';
 	for (size_t i = 1; i < n; i++)
-		WH_TRY(add_symbol(p, u, syms + i * size, strs, strs_len, t));
+		if (wh_umod_symbol(p->abi, syms + i * size, strs, strs_len, &s))
+			WH_TRY(wh_symtab_add(t, s.value + u->m.bias, s.size, s.letter, s.name,
+					     u->m.sym_id));
 	*ret_n = n;
 	return NULL;
 }

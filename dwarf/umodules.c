@@ -16,6 +16,7 @@
 #include "analyzer/base/limits.h"
 #include "dwarf/dwarf_types.h"
 #include "dwarf/dwmod.h"
+#include "dwarf/type_ctf.h"
 #include "dwarf/umod_priv.h"
 
 struct opener {
@@ -193,10 +194,27 @@ static struct wh_err *overlay(const struct opener *o, struct wh_umod *u)
 	return NULL;
 }
 
+/* The core's own table of an object has its local symbols as well. */
+static struct wh_err *symbols_from_core(const struct opener *o, struct wh_umod *u,
+					const struct wh_uobject *obj)
+{
+	struct wh_usym s;
+
+	for (size_t i = 1; i < wh_umod_object_count(o->p, obj); i++)
+		if (wh_umod_object_symbol(o->p, obj, i, &s))
+			WH_TRY(wh_symtab_add(o->n->syms, s.value + u->m.bias, s.size, s.letter,
+					     s.name, u->m.sym_id));
+	u->m.sym_source = "section of the core";
+	return NULL;
+}
+
 static struct wh_err *symbols_from_memory(const struct opener *o, struct wh_umod *u)
 {
+	const struct wh_uobject *obj = wh_umod_object(o->p, u->m.base);
 	size_t n = 0;
 
+	if (obj && obj->syms_len)
+		return symbols_from_core(o, u, obj);
 	WH_TRY(wh_umod_dynsym(o->p, u, o->n->syms, &n));
 	if (n)
 		u->m.sym_source = "memory dynsym";
@@ -240,6 +258,36 @@ static struct wh_err *add_types(const struct opener *o, struct wh_umod *u)
 	return wh_types_add(o->n->types, &wh_dwarf_ops, d, label);
 }
 
+/* Types that the core itself carries, of every object; children find their parents by name. */
+static struct wh_err *add_ctf(const struct opener *o)
+{
+	struct wh_ctf *ctf;
+	struct wh_err *e = NULL;
+
+	WH_TRY(wh_ctf_create(o->n->dump->ctx, o->p->abi, &ctf));
+	for (size_t i = 0; !e && i < o->p->mods.n; i++) {
+		struct wh_umodule *m = &o->p->mods.v[i].m;
+		const struct wh_uobject *obj = wh_umod_object(o->p, m->base);
+
+		if (!obj || !obj->ctf)
+			continue;
+		e = wh_ctf_add(ctf, m->name, obj->ctf, obj->ctf_len);
+		if (!e) {
+			m->have_types = true;
+		} else if (!wh_err_is(e, WH_ERR_NOMEM)) {
+			wh_diag_add_err(o->p->diags, WH_DIAG_WARN, "ctf-damaged", e);
+			e = NULL;
+		}
+	}
+	if (!e)
+		e = wh_ctf_freeze(ctf);
+	if (e || !wh_ctf_count(ctf)) {
+		wh_ctf_destroy(ctf);
+		return e;
+	}
+	return wh_types_add(o->n->types, &wh_ctf_provider, ctf, "ctf");
+}
+
 static struct wh_err *add_lines(const struct opener *o, struct wh_umod *u)
 {
 	struct wh_lines_module lm = {.file = u->m.file ? u->m.file : u->m.debug_file,
@@ -277,6 +325,7 @@ static struct wh_err *open_modules(const struct opener *o)
 		for (size_t i = 0; i < o->p->mods.n; i++)
 			if (o->p->mods.v[i].m.is_main == (pass == 0))
 				WH_TRY(open_module(o, &o->p->mods.v[i]));
+	WH_TRY(add_ctf(o));
 	o->n->modules = wh_calloc(o->p->mods.n, sizeof(*o->n->modules));
 	if (!o->n->modules)
 		return &wh_err_nomem;
@@ -319,6 +368,7 @@ struct wh_err *wh_unames_open(struct wh_mem *mem, const struct wh_unames_opts *o
 		e = wh_umod_core_find(p, n->dump, &n->r_debug);
 	if (!e)
 		e = open_modules(&o);
+	wh_umod_objects_fini(p);
 	if (!e)
 		e = wh_symtab_freeze(n->syms);
 	if (e) {

@@ -62,14 +62,14 @@ static struct wh_err *umem_detect(struct wh_process *p, void **ret_priv,
 		return &wh_err_nomem;
 	u->p = p;
 	u->newest = INT64_MIN;
-	e = wh_umem_find(u, /* dwarf= */ true);
+	e = wh_umem_find(u, /* own= */ true);
 	if (!e)
 		e = wh_kmem_open(&u->k);
-	if (e && u->layout && !strcmp(u->layout, "DWARF")) {
-		/* debug information of some part of the library only: a profile has all of it */
+	if (e && u->own) {
+		/* types of some part of the library only: a profile has all of it */
 		wh_err_destroy(e);
 		wh_kmem_fini(&u->k);
-		e = wh_umem_find(u, /* dwarf= */ false);
+		e = wh_umem_find(u, /* own= */ false);
 		if (!e)
 			e = wh_kmem_open(&u->k);
 	}

@@ -14,8 +14,9 @@
 struct wh_umem {
 	struct wh_process *p;
 	struct wh_kmem k;
-	struct wh_types *types; /**< owned: the chosen profile, or the process's own DWARF first */
-	const char *layout;	/**< "illumos", "portable", "gburd", "DWARF" */
+	struct wh_types *types; /**< owned: the chosen profile; NULL with the process's own types */
+	const char *layout;	/**< "illumos", "portable", "gburd", "CTF", "DWARF" */
+	bool own;		/**< layout from the process's own types */
 	uint64_t anchor;	/**< umem_null_cache */
 	uint64_t vmem_list;	/**< first arena; 0 unknown */
 	uint32_t module;	/**< libumem's, UINT32_MAX when it is linked statically */
@@ -27,10 +28,10 @@ struct wh_umem {
 };
 
 /**
- * Sets anchor, layout, types and the parts of k that open needs; &wh_err_not_mine.  @dwarf: the process's own
+ * Sets anchor, layout, types and the parts of k that open needs; &wh_err_not_mine.  @own: the process's own
  * types may be used.
  */
-struct wh_err *wh_umem_find(struct wh_umem *u, bool dwarf) WH_MUST_CHECK;
+struct wh_err *wh_umem_find(struct wh_umem *u, bool own) WH_MUST_CHECK;
 /** After wh_kmem_open: arenas that no symbol led to, the number of processors, the depth of stacks. */
 struct wh_err *wh_umem_complete(struct wh_umem *u) WH_MUST_CHECK;
 

@@ -7,8 +7,8 @@
  *
  * With symbols the anchor is known and only the layout is in question; without, the name of the first
  * internal cache is looked for in writable memory.  A layout is believed when the ring closes and the
- * caches on it have sensible names and sizes; each layout that we know is tried (DWARF of the library, when
- * it is there, goes first).  Facts: illumos usr/src/lib/libumem (2019); omniti-labs/portableumem; and
+ * caches on it have sensible names and sizes; each layout that we know is tried (CTF or DWARF of the library,
+ * when it is there, goes first).  Facts: illumos usr/src/lib/libumem (2019); omniti-labs/portableumem; and
  * gburd/libumem 2.4.0, as measured on cores.
  *
  * Without symbols the arenas are found through the caches (cache_arena), up vm_source, along vm_next, and
@@ -254,7 +254,7 @@ static struct wh_err *try_layout(struct wh_umem *u, const struct layout *l, unsi
 	return NULL;
 }
 
-struct wh_err *wh_umem_find(struct wh_umem *u, bool dwarf)
+struct wh_err *wh_umem_find(struct wh_umem *u, bool own)
 {
 	uint64_t anchor = 0;
 	bool found = false;
@@ -271,11 +271,15 @@ struct wh_err *wh_umem_find(struct wh_umem *u, bool dwarf)
 				.symbol_arg = u,
 				.abi = u->p->abi,
 				.page_size = 4096};
-	if (dwarf && fits(u, u->p->names->types, anchor)) {
+	if (own && fits(u, u->p->names->types, anchor)) {
+		const char *source = wh_types_source(u->p->names->types, "umem_cache");
+
 		u->k.types = u->p->names->types;
-		u->layout = "DWARF";
+		u->own = true;
+		u->layout = source && !strncmp(source, "ctf", 3) ? "CTF" : "DWARF";
 		return NULL;
 	}
+	u->own = false;
 	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]) && !found; i++) {
 		const struct layout *l = &layouts[i];
 

@@ -277,16 +277,31 @@ struct wh_err *wh_process_each_free(struct wh_process *p, wh_piece_fn fn, void *
 
 /* ---- opening ---- */
 
-static const char *command_of(struct wh_process *p)
+/*
+ * Who it was.  Linux struct elf_prpsinfo ends with pr_fname[16] pr_psargs[80]; illumos psinfo_t has pr_pid at
+ * 8 and pr_fname[16] at 136 (LP64) or 88 (ILP32).
+ */
+static struct wh_err *identify(struct wh_process *p)
 {
-	const struct wh_note *n = wh_dump_find_note(p->t->dump, "CORE", NT_PRPSINFO, NULL);
-	/* Linux struct elf_prpsinfo: pr_fname[16] ends with pr_psargs[80] behind it */
-	size_t tail = 16 + 80;
+	const struct wh_note *n = wh_dump_find_note(p->t->dump, "CORE", NT_PSINFO, NULL);
+	size_t at = p->abi.word == 8 ? 136 : 88;
 
-	if (!n || n->desc_len < tail)
-		return "";
-	return wh_arena_strndup(&p->strings, (const char *)n->desc + n->desc_len - tail,
-				strnlen((const char *)n->desc + n->desc_len - tail, 16));
+	p->command = "";
+	if (p->threads.n) {
+		p->pid = p->threads.v[0].tid;
+		p->signal = p->threads.v[0].signal;
+	}
+	if (n && n->desc_len >= at + 16) {
+		p->pid = wh_get_u32(p->abi, n->desc + 8);
+	} else {
+		n = wh_dump_find_note(p->t->dump, "CORE", NT_PRPSINFO, NULL);
+		if (!n || n->desc_len < 16 + 80)
+			return NULL;
+		at = n->desc_len - (16 + 80);
+	}
+	p->command = wh_arena_strndup(&p->strings, (const char *)n->desc + at,
+				      strnlen((const char *)n->desc + at, 16));
+	return p->command ? NULL : &wh_err_nomem;
 }
 
 struct wh_err *wh_process_open(struct wh_target *t, struct wh_reader *r,
@@ -312,11 +327,10 @@ struct wh_err *wh_process_open(struct wh_target *t, struct wh_reader *r,
 		e = read_file_note(p, files);
 	if (!e)
 		e = take_modules(p);
-	p->command = command_of(p);
-	if (!e && !p->command)
-		e = &wh_err_nomem;
 	if (!e)
 		e = wh_process_find_stacks(p);
+	if (!e)
+		e = identify(p);
 	if (e) {
 		wh_process_close(p);
 		return e;

@@ -312,10 +312,6 @@ struct wh_err *wh_process_find_stacks(struct wh_process *p)
 			p->tp_known = false;
 		locate_stack(p, &p->threads.v[i], first);
 	}
-	if (p->threads.n) {
-		p->pid = p->threads.v[0].tid;
-		p->signal = p->threads.v[0].signal;
-	}
 	WH_TRY(claim_dead_stacks(p));
 	return claim_below_sp(p);
 }
