@@ -51,7 +51,7 @@ struct wh_un_priv {
 	struct wh_diags *diags;
 	uint64_t page; /* [bytes] of NT_FILE, else 4096 */
 	struct wh_arena strings;
-	wh_umod_vec mods; /* by base; parallel to wh_unames.modules once open */
+	wh_umod_vec mods;		   /* by base; parallel to wh_unames.modules once open */
 	WH_VEC(struct wh_uobject) objects; /* while opening */
 	struct wh_lines *lines;
 	uint64_t aux[64]; /* AT_* below 64; 0 absent */

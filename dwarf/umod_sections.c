@@ -38,9 +38,8 @@ static struct section decode(struct wh_abi a, const uint8_t *q)
 					wh_get_u32(a, q + 40), wh_get_u32(a, q + 44),
 					wh_get_u64(a, q + 16), wh_get_u64(a, q + 24),
 					wh_get_u64(a, q + 32)};
-	return (struct section){wh_get_u32(a, q),      wh_get_u32(a, q + 4),
-				wh_get_u32(a, q + 24), wh_get_u32(a, q + 28),
-				wh_get_u32(a, q + 12), wh_get_u32(a, q + 16),
+	return (struct section){wh_get_u32(a, q),      wh_get_u32(a, q + 4),  wh_get_u32(a, q + 24),
+				wh_get_u32(a, q + 28), wh_get_u32(a, q + 12), wh_get_u32(a, q + 16),
 				wh_get_u32(a, q + 20)};
 }
 
@@ -78,8 +77,7 @@ static struct wh_err *read_headers(struct table *t, size_t *ret_names)
 }
 
 /* Contents of a section as far as the file has them, with a NUL behind. */
-static struct wh_err *load(struct table *t, const struct section *s, uint8_t **ret,
-			   size_t *ret_len)
+static struct wh_err *load(struct table *t, const struct section *s, uint8_t **ret, size_t *ret_len)
 {
 	uint64_t have = wh_stream_size(t->st), n;
 
@@ -137,8 +135,7 @@ static struct wh_err *take_section(struct table *t, const struct section *s, con
 
 struct wh_err *wh_umod_objects_read(struct wh_un_priv *p, const struct wh_dump *d)
 {
-	struct table t = {.p = p, .st = d->n_streams ? d->streams[0] : NULL,
-			  .left = BYTES_MAX};
+	struct table t = {.p = p, .st = d->n_streams ? d->streams[0] : NULL, .left = BYTES_MAX};
 	WH_AUTO_FREE uint8_t *names = NULL;
 	size_t at = 0, len = 0;
 	struct wh_err *e;
