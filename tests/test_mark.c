@@ -36,7 +36,7 @@ static uint64_t rnd(uint64_t *s)
 	return *s >> 33;
 }
 
-static void core_headers(uint8_t *f)
+static void core_headers(uint8_t *f, uint64_t heap_bytes)
 {
 	Elf64_Ehdr eh = {.e_type = ET_CORE,
 			 .e_machine = EM_X86_64,
@@ -50,12 +50,12 @@ static void core_headers(uint8_t *f)
 		 .p_flags = PF_R | PF_W,
 		 .p_offset = FILE_HEAP,
 		 .p_vaddr = HEAP,
-		 .p_filesz = HEAP_BYTES,
-		 .p_memsz = HEAP_BYTES,
+		 .p_filesz = heap_bytes,
+		 .p_memsz = heap_bytes,
 		 .p_align = 4096},
 		{.p_type = PT_LOAD,
 		 .p_flags = PF_R | PF_W,
-		 .p_offset = FILE_ROOTS,
+		 .p_offset = FILE_HEAP + heap_bytes,
 		 .p_vaddr = ROOTS,
 		 .p_filesz = ROOT_BYTES,
 		 .p_memsz = ROOT_BYTES,
@@ -74,7 +74,7 @@ static struct world *world_make(uint64_t seed, size_t max_rows, unsigned int den
 	uint64_t at = HEAP;
 
 	w->file = calloc(1, FILE_BYTES);
-	core_headers(w->file);
+	core_headers(w->file, HEAP_BYTES);
 	while (w->n < max_rows && w->n < ROWS_MAX) {
 		uint64_t size = 8 + rnd(&seed) % (rnd(&seed) % 40 ? 200 : 9000);
 
@@ -391,6 +391,91 @@ START_TEST(larger_heaps)
 }
 END_TEST
 
+#define TREE_NODE  1024u
+#define TREE_NODES 65536u
+#define TREE_BYTES (TREE_NODE * TREE_NODES)
+
+/*
+ * A tree in which each node is named by one that lies higher (or, with @up, lower), some by none; the root names
+ * the last (first).  Fills held[]: is the node reached?
+ */
+static uint8_t *tree_make(bool up, bool *held)
+{
+	uint8_t *file = calloc(1, FILE_HEAP + TREE_BYTES + ROOT_BYTES), used[TREE_NODES] = {0};
+	uint64_t seed = 7, root = HEAP + (up ? 0 : (uint64_t)(TREE_NODES - 1) * TREE_NODE);
+
+	core_headers(file, TREE_BYTES);
+	memcpy(file + FILE_HEAP + TREE_BYTES, &root, 8);
+	held[up ? 0 : TREE_NODES - 1] = true;
+	for (uint32_t k = 1; k < TREE_NODES; k++) {
+		uint32_t holder = (uint32_t)(rnd(&seed) % k), child = k;
+		uint64_t link;
+
+		if (k % 1000 == 7)
+			continue;
+		if (!up) {
+			holder = TREE_NODES - 1 - holder;
+			child = TREE_NODES - 1 - child;
+		}
+		ck_assert_uint_lt(used[holder], TREE_NODE / 8 - 1);
+		link = HEAP + (uint64_t)child * TREE_NODE;
+		memcpy(file + FILE_HEAP + (uint64_t)holder * TREE_NODE + 8u * used[holder]++, &link,
+		       8);
+		held[child] = held[holder];
+	}
+	return file;
+}
+
+static void tree_run(const uint8_t *file, const bool *held, unsigned int threads)
+{
+	struct wh_class c = {.name = "c", .model = "test"};
+	struct wh_mark_opts o = {0};
+	struct wh_plan plan = {0};
+	struct wh_ctx *ctx;
+	struct wh_dump *d;
+	struct wh_mem *mem;
+	struct wh_buftab *t;
+	struct wh_marks *m;
+	uint16_t kind, cls;
+
+	ck_assert_ptr_null(wh_ctx_create(threads, &ctx));
+	ck_assert_ptr_null(wh_dump_open_mem(ctx, file, FILE_HEAP + TREE_BYTES + ROOT_BYTES, &d));
+	ck_assert_ptr_null(wh_mem_create(d, &mem));
+	ck_assert_ptr_null(wh_buftab_create(ctx, &t));
+	ck_assert_ptr_null(wh_buftab_add_class(t, &c, &cls));
+	ck_assert_ptr_null(wh_buftab_add_run(t, cls, HEAP, TREE_NODE, TREE_NODE, TREE_NODES, NULL));
+	ck_assert_ptr_null(wh_buftab_freeze(t));
+	ck_assert_ptr_null(wh_plan_add_kind(&plan, "data", &kind));
+	ck_assert_ptr_null(wh_plan_add_root(&plan, kind, WH_VIRT, ROOTS, ROOTS, ROOT_BYTES));
+	ck_assert_ptr_null(wh_plan_add_node(&plan, WH_VIRT, HEAP, HEAP, TREE_BYTES));
+	ck_assert_ptr_null(wh_mark_run(ctx, mem, t, &plan, &o, &m));
+	for (uint32_t i = 0; i < TREE_NODES; i++)
+		ck_assert_int_eq(wh_marks_verdict(m, i) == WH_VERDICT_REACHABLE, held[i]);
+	if (threads == 1) /* the trial and the lost parts, hardly more */
+		ck_assert_uint_lt(wh_marks_counts(m)->edges_stored, TREE_NODES / 2);
+	wh_marks_destroy(m);
+	wh_buftab_destroy(t);
+	wh_plan_fini(&plan);
+	wh_mem_destroy(mem);
+	wh_dump_close(d);
+	wh_ctx_destroy(ctx);
+}
+
+/* Whichever way references point, most nodes are reached before they are read. */
+START_TEST(trees_in_both_directions)
+{
+	for (int up = 0; up <= 1; up++) {
+		bool *held = calloc(TREE_NODES, sizeof(*held));
+		uint8_t *file = tree_make(up, held);
+
+		tree_run(file, held, 1);
+		tree_run(file, held, 3);
+		free(file);
+		free(held);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("mark");
@@ -402,6 +487,7 @@ int main(void)
 	tcase_set_timeout(c, 100);
 	tcase_add_test(c, small_heaps_with_heads);
 	tcase_add_test(c, larger_heaps);
+	tcase_add_test(c, trees_in_both_directions);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

@@ -21,7 +21,7 @@
 
 #include "analyzer/alloc/ptmalloc.h"
 
-#define WINDOW	     (4u << 20)
+#define WINDOW	     (256u << 10) /* stays in L2 */
 #define PAGE	     4096u
 #define RESYNC_CHAIN 8
 #define NONE	     UINT64_MAX

@@ -54,7 +54,7 @@ static bool writer_grow(struct edge_writer *w)
 
 bool wh_edges_put(struct edge_writer *w, uint32_t src, const uint32_t *targets, uint32_t n)
 {
-	uint32_t *b, index, old;
+	uint32_t *b, index, old = 0;
 
 	if ((!w->have || w->used + n + 2 > 1u << EDGE_CHUNK_SHIFT) && !writer_grow(w)) {
 		atomic_store(&w->e->full, true);
@@ -64,7 +64,7 @@ bool wh_edges_put(struct edge_writer *w, uint32_t src, const uint32_t *targets, 
 	b = atomic_load_explicit(&w->e->chunks[w->chunk], memory_order_relaxed) + w->used;
 	memcpy(b + 2, targets, n * sizeof(*targets));
 	b[1] = n;
-	old = atomic_load_explicit(&w->e->head[src], memory_order_relaxed);
+	/* Nearly always the first batch; a read before the write would fault the page in twice. */
 	do {
 		b[0] = old;
 	} while (!atomic_compare_exchange_weak(&w->e->head[src], &old, index));

@@ -28,8 +28,10 @@
 
 #include <string.h>
 
-#define UNIT_BYTES (1u << 20)
-#define BORROW_MAX (1u << 20)
+#define UNIT_BYTES  (1u << 20)
+#define BORROW_MAX  (256u << 10) /* stays in L2 while it is looked at */
+#define TRIAL_UNITS 16		 /* tell which way most references point */
+#define TRIAL_CLEAR 4		 /* so many times more point down than up */
 
 static void absent(struct worker *w, const struct wh_plan_range *r, uint64_t label, uint64_t len,
 		   enum wh_mem_state why)
@@ -108,13 +110,31 @@ static struct wh_err *scan_part(struct worker *w, const struct wh_plan_range *r,
 	return NULL;
 }
 
+/*
+ * Which unit comes as number @i: after the trial, from the top down when that is how references point.  The
+ * first worker to get there decides; which way it goes changes the work, never the result.
+ */
+static size_t unit_in_turn(struct wh_marks *m, size_t i)
+{
+	int undecided = ORDER_OPEN, order;
+
+	if (!m->nodes_pass || i < m->trial_end)
+		return i;
+	order = atomic_load(&m->points_down) > TRIAL_CLEAR * atomic_load(&m->points_up) ? ORDER_DOWN
+											: ORDER_UP;
+	if (!atomic_compare_exchange_strong(&m->order, &undecided, order))
+		order = undecided;
+	return order == ORDER_DOWN ? m->units.n - 1 - (i - m->trial_end) : i;
+}
+
 static struct wh_err *scan_unit(void *arg, unsigned int worker, size_t unit)
 {
 	struct wh_marks *m = arg;
 	struct worker *w = &m->workers[worker];
-	struct unit u = m->units.v[unit];
+	struct unit u = m->units.v[unit_in_turn(m, unit)];
 	struct wh_err *e = NULL;
 
+	w->points_up = w->points_down = 0;
 	while (u.bytes && u.range < m->n_ranges && !e) {
 		const struct wh_plan_range *r = &m->ranges[u.range];
 		uint64_t left = r->len - u.offset, n = left < u.bytes ? left : u.bytes;
@@ -134,6 +154,10 @@ static struct wh_err *scan_unit(void *arg, unsigned int worker, size_t unit)
 		u.range++;
 	}
 	wh_scan_finish(w);
+	if (m->nodes_pass && unit >= m->trial && unit < m->trial_end) {
+		atomic_fetch_add(&m->points_up, w->points_up);
+		atomic_fetch_add(&m->points_down, w->points_down);
+	}
 	if (!e && w->err) {
 		e = w->err;
 		w->err = NULL;
@@ -180,21 +204,40 @@ static bool unit_large(const struct wh_marks *m, const struct unit *u)
 
 /*
  * Large buffers first: the array of a hash table names more buffers than anything else, and what it names
- * need not be stored when it is read later.
+ * need not be stored when it is read later.  Then a few units from everywhere, as a trial: in which direction
+ * do references point?  Who inserts at the front of a list makes each node name an older one, that usually lies
+ * below; read from the top down, most nodes are reached before they are read, and nothing is stored.
  */
+enum turn { TURN_LARGE, TURN_TRIAL, TURN_REST };
+
 static struct wh_err *units_order(struct wh_marks *m)
 {
 	WH_AUTO_FREE struct unit *sorted = wh_calloc(m->units.n, sizeof(*sorted));
-	size_t n = 0;
+	WH_AUTO_FREE uint8_t *turn = wh_calloc(m->units.n, 1);
+	size_t ends[TURN_REST + 1], small = 0, seen = 0, n = 0;
 
-	if (!sorted)
+	if (!sorted || !turn)
 		return &wh_err_nomem;
-	for (int large = 1; large >= 0; large--)
+	for (size_t i = 0; i < m->units.n; i++) {
+		turn[i] = unit_large(m, &m->units.v[i]) ? TURN_LARGE : TURN_REST;
+		small += turn[i] != TURN_LARGE;
+	}
+	for (size_t i = 0; i < m->units.n; i++)
+		if (turn[i] != TURN_LARGE && seen++ % (small / TRIAL_UNITS + 1) == 0)
+			turn[i] = TURN_TRIAL;
+	for (int k = TURN_LARGE; k <= TURN_REST; k++) {
 		for (size_t i = 0; i < m->units.n; i++)
-			if (unit_large(m, &m->units.v[i]) == large)
+			if (turn[i] == k)
 				sorted[n++] = m->units.v[i];
+		ends[k] = n;
+	}
 	for (size_t i = 0; i < n; i++)
 		m->units.v[i] = sorted[i];
+	m->trial = ends[TURN_LARGE];
+	m->trial_end = ends[TURN_TRIAL];
+	atomic_store(&m->order, ORDER_OPEN);
+	atomic_store(&m->points_up, 0);
+	atomic_store(&m->points_down, 0);
 	return NULL;
 }
 

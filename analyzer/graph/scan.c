@@ -204,6 +204,8 @@ static void hit_apply(struct worker *w, const struct hit *h)
 	    (h->alias && !(m->t->classes.v[m->t->cls[h->row]].flags & WH_CLASS_ALIASED)))
 		return;
 	w->counts.follows++;
+	w->points_up += h->value > h->where;
+	w->points_down += h->value < h->where;
 	if (m->track_classes)
 		note_classes(w, h);
 	if (m->opts.keep_parents) {
