@@ -61,7 +61,7 @@ struct worker {
 	WH_VEC(uint32_t) targets; /* of src, not yet stored */
 	WH_VEC(uint32_t) stack;	  /* rows whose stored edges are to be followed */
 	WH_VEC(struct root_hit) root_hits;
-	uint8_t *whole; /* for ranges delivered in one piece */
+	uint8_t *whole;			 /* for ranges delivered in one piece */
 	uint64_t points_up, points_down; /* references to higher and lower addresses in this unit */
 	struct wh_mark_counts counts;
 	struct wh_err *err; /* out of memory in the middle of a flush */
@@ -93,10 +93,11 @@ struct wh_marks {
 	struct worker *workers;
 	unsigned int n_workers;
 	unit_vec units;
-	size_t trial, trial_end; /* units of the nodes pass that tell in which order to take the rest */
+	size_t trial,
+		trial_end; /* units of the nodes pass that tell in which order to take the rest */
 	_Atomic(uint64_t) points_up, points_down; /* in those */
 	atomic_int order;			  /* enum unit_order */
-	const struct wh_plan_range *ranges; /* of the pass that runs */
+	const struct wh_plan_range *ranges;	  /* of the pass that runs */
 	size_t n_ranges;
 	bool nodes_pass, first_pass;
 
