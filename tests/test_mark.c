@@ -476,6 +476,62 @@ START_TEST(trees_in_both_directions)
 }
 END_TEST
 
+/*
+ * A buffer of the first class could not be read; another of that class, which is reachable, holds one of the
+ * second class.  Nothing holds the second of that class (at 512) nor the one of the third class (at 320).
+ */
+static enum wh_verdict verdict_beside_missing(uint32_t flags, size_t which)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct wh_plan plan = {0};
+	struct wh_buftab *t;
+	struct wh_marks *m;
+	enum wh_verdict v;
+	struct wh_dump *d;
+	struct wh_mem *mem;
+	struct wh_ctx *ctx;
+	uint16_t cls = 0;
+
+	w->file = calloc(1, FILE_BYTES);
+	core_headers(w->file, HEAP_BYTES);
+	memcpy(w->file + FILE_ROOTS, &(uint64_t){HEAP + 64}, 8);      /* another of the first's class … */
+	memcpy(w->file + FILE_HEAP + 64, &(uint64_t){HEAP + 192}, 8); /* … holds one of the second's */
+	ck_assert_ptr_null(wh_ctx_create(2, &ctx));
+	ck_assert_ptr_null(wh_dump_open_mem(ctx, w->file, FILE_BYTES, &d));
+	ck_assert_ptr_null(wh_mem_create(d, &mem));
+	ck_assert_ptr_null(wh_buftab_create(ctx, &t));
+	for (uint64_t i = 0; i < 3; i++) {
+		struct wh_class c = {.name = "c", .model = "test", .flags = flags};
+
+		ck_assert_ptr_null(wh_buftab_add_class(t, &c, &cls));
+		ck_assert_ptr_null(wh_buftab_add(t, cls, HEAP + i * 128 + 64, 64, WH_BUF_ALLOCATED));
+	}
+	ck_assert_ptr_null(wh_buftab_add(t, 1, HEAP + 512, 64, WH_BUF_ALLOCATED));
+	ck_assert_ptr_null(wh_buftab_freeze(t));
+	plan_make(&plan);
+	ck_assert_ptr_null(wh_plan_add_missing(&plan, 0, 1, 64, WH_MEM_TRUNCATED));
+	ck_assert_ptr_null(wh_mark_run(ctx, mem, t, &plan, &(struct wh_mark_opts){0}, &m));
+	ck_assert_int_eq(wh_marks_verdict(m, 1), WH_VERDICT_REACHABLE);
+	v = wh_marks_verdict(m, wh_buftab_find(t, HEAP + which));
+	wh_marks_destroy(m);
+	wh_buftab_destroy(t);
+	wh_plan_fini(&plan);
+	wh_mem_destroy(mem);
+	wh_dump_close(d);
+	wh_ctx_destroy(ctx);
+	world_free(w);
+	return v;
+}
+
+START_TEST(what_a_lost_buffer_could_hold)
+{
+	ck_assert_int_eq(verdict_beside_missing(WH_CLASS_TYPED, 512), WH_VERDICT_UNKNOWN);
+	ck_assert_int_eq(verdict_beside_missing(WH_CLASS_TYPED, 320), WH_VERDICT_DEFINITE);
+	ck_assert_int_eq(verdict_beside_missing(0, 512), WH_VERDICT_UNKNOWN);
+	ck_assert_int_eq(verdict_beside_missing(0, 320), WH_VERDICT_UNKNOWN);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("mark");
@@ -487,6 +543,7 @@ int main(void)
 	tcase_set_timeout(c, 100);
 	tcase_add_test(c, small_heaps_with_heads);
 	tcase_add_test(c, larger_heaps);
+	tcase_add_test(c, what_a_lost_buffer_could_hold);
 	tcase_add_test(c, trees_in_both_directions);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

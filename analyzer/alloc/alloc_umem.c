@@ -197,6 +197,8 @@ static struct wh_err *add_class(struct wh_umem *u, const char *name, uint64_t id
 	struct wh_class c = {.model = "umem", .id = id, .obj_size = size, .slot_size = slot};
 
 	c.name = wh_arena_strdup(&u->p->strings, name);
+	if (slot && strncmp(name, "umem_alloc_", 11))
+		c.flags = WH_CLASS_TYPED;
 	return c.name ? wh_buftab_add_class(u->p->t->buftab, &c, ret) : &wh_err_nomem;
 }
 

@@ -20,7 +20,7 @@
 
 struct cache_layout {
 	struct wh_field name, list, flags, size, object_size, offset, inuse, red_left_pad, random,
-		cpu_slab, ctor, num;
+		cpu_slab, ctor, num, refcount;
 };
 static const struct wh_want cache_wants[] = {
 	WH_WANT(struct cache_layout, name, "kmem_cache", "name"),
@@ -35,6 +35,7 @@ static const struct wh_want cache_wants[] = {
 	WH_WANT_OPT(struct cache_layout, cpu_slab, "kmem_cache", "cpu_slab"),
 	WH_WANT_OPT(struct cache_layout, ctor, "kmem_cache", "ctor"),
 	WH_WANT_OPT(struct cache_layout, num, "kmem_cache", "num"),
+	WH_WANT_OPT(struct cache_layout, refcount, "kmem_cache", "refcount"),
 };
 
 enum slab_kind { SLAB_FULL, SLAB_BITS, SLAB_DAMAGED, SLAB_MISSING, SLAB_SKIP };
@@ -106,6 +107,9 @@ static struct wh_err *cache_read(struct wh_kslab *k, const struct cache_layout *
 	(void)wh_lx_field(x, addr, &l->ctor, &c.ctor);
 	if (wh_lx_field(x, addr, &l->num, &v))
 		c.num = (uint32_t)v;
+	/* Negative: a cache that must not be merged. */
+	if (wh_lx_field(x, addr, &l->refcount, &v))
+		c.single = (int32_t)v <= 1;
 	if (k->x->lay.is_slab_alloc || !l->flags.found || (c.flags & k->flags.red_zone))
 		(void)wh_lx_field(x, addr, &l->red_left_pad, &c.pad);
 	c.valid = wh_lx_field(x, addr, &l->size, &c.size) &&
@@ -521,9 +525,10 @@ static uint32_t class_flags(const struct wh_kcache *c)
 	for (size_t i = 0; i < sizeof(opaque_caches) / sizeof(opaque_caches[0]); i++)
 		if (!strcmp(c->name, opaque_caches[i]))
 			return WH_CLASS_OPAQUE;
-	if (!strncmp(c->name, "kmalloc-", 8))
+	if (strstr(c->name, "kmalloc-")) /* also dma-kmalloc-, of old */
 		return WH_CLASS_TEXT_FIT;
-	return strcmp(c->name, "thread_stack") ? 0 : WH_CLASS_NOSCAN;
+	return (strcmp(c->name, "thread_stack") ? 0 : WH_CLASS_NOSCAN) |
+	       (c->single ? WH_CLASS_TYPED : 0);
 }
 
 static struct wh_err *add_classes(struct wh_kslab *k)

@@ -25,6 +25,7 @@ struct wh_kcache {
 	uint32_t num; /**< SLAB: objects a slab */
 	uint16_t cls;
 	bool listed; /**< on slab_caches */
+	bool single; /**< no other cache was merged into it */
 	bool valid;
 	bool store_user;
 	/* counted */

@@ -46,6 +46,8 @@ enum wh_class_flags {
 	WH_CLASS_TEXT_FIT =
 		1u
 		<< 6, /**< a size class: text that fits no smaller one ends the buffer's contents */
+	/** one type only: what some of its buffers hold tells what the others could hold */
+	WH_CLASS_TYPED = 1u << 7,
 };
 
 /** Shared by the rows of one kind.  Borrowed strings live as long as the target. */

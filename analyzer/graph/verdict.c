@@ -13,9 +13,10 @@
  * In a cycle everything holds everything; the head is what looks most like the owner (struct rank): the
  * net_device rather than its queues, the struct with the list head rather than an element.
  *
- * Before that: what an unreadable buffer could have held is UNKNOWN, not leaked.  A class that was
- * unreadable in part "could hold" what its readable members point at (class_edges); a class of which
- * nothing was readable, or unreadable root memory, could hold anything.  UNKNOWN spreads along edges.
+ * Before that: what an unreadable buffer could have held is UNKNOWN, not leaked.  A class of one type that
+ * was unreadable in part "could hold" what its readable members point at (class_edges); one of mixed
+ * contents (a size class, pages), one of which nothing was readable, or unreadable root memory could hold
+ * anything.  UNKNOWN spreads along edges.
  *
  * Invariants: results depend on the set of edges only, never on their order.
  */
@@ -171,7 +172,8 @@ static bool classes_suspect(const struct wh_marks *m, uint8_t *could)
 		if (!gone[c])
 			continue;
 		any = true;
-		if (!atomic_load(&m->class_seen[c]))
+		if (!atomic_load(&m->class_seen[c]) ||
+		    !(m->t->classes.v[c].flags & WH_CLASS_TYPED))
 			all = true;
 		for (uint16_t d = 0; d < m->n_classes; d++)
 			could[d] |= atomic_load(&m->class_edges[(size_t)c * m->n_classes + d]);

@@ -247,7 +247,8 @@ static struct wh_err *cache_rows(struct builder *b, struct wh_kmem_cache *c)
 			       .model = "kmem",
 			       .id = c->addr,
 			       .obj_size = c->bufsize,
-			       .slot_size = c->chunksize};
+			       .slot_size = c->chunksize,
+			       .flags = strncmp(c->name, "kmem_alloc_", 11) ? WH_CLASS_TYPED : 0};
 
 	WH_TRY(wh_kmem_walk(&b->il->kmem, c));
 	if (!c->bufs.n && !c->unsure.n)
