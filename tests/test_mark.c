@@ -494,8 +494,10 @@ static enum wh_verdict verdict_beside_missing(uint32_t flags, size_t which)
 
 	w->file = calloc(1, FILE_BYTES);
 	core_headers(w->file, HEAP_BYTES);
-	memcpy(w->file + FILE_ROOTS, &(uint64_t){HEAP + 64}, 8);      /* another of the first's class … */
-	memcpy(w->file + FILE_HEAP + 64, &(uint64_t){HEAP + 192}, 8); /* … holds one of the second's */
+	memcpy(w->file + FILE_ROOTS, &(uint64_t){HEAP + 64},
+	       8); /* another of the first's class … */
+	memcpy(w->file + FILE_HEAP + 64, &(uint64_t){HEAP + 192},
+	       8); /* … holds one of the second's */
 	ck_assert_ptr_null(wh_ctx_create(2, &ctx));
 	ck_assert_ptr_null(wh_dump_open_mem(ctx, w->file, FILE_BYTES, &d));
 	ck_assert_ptr_null(wh_mem_create(d, &mem));
@@ -504,7 +506,8 @@ static enum wh_verdict verdict_beside_missing(uint32_t flags, size_t which)
 		struct wh_class c = {.name = "c", .model = "test", .flags = flags};
 
 		ck_assert_ptr_null(wh_buftab_add_class(t, &c, &cls));
-		ck_assert_ptr_null(wh_buftab_add(t, cls, HEAP + i * 128 + 64, 64, WH_BUF_ALLOCATED));
+		ck_assert_ptr_null(
+			wh_buftab_add(t, cls, HEAP + i * 128 + 64, 64, WH_BUF_ALLOCATED));
 	}
 	ck_assert_ptr_null(wh_buftab_add(t, 1, HEAP + 512, 64, WH_BUF_ALLOCATED));
 	ck_assert_ptr_null(wh_buftab_freeze(t));

@@ -172,8 +172,7 @@ static bool classes_suspect(const struct wh_marks *m, uint8_t *could)
 		if (!gone[c])
 			continue;
 		any = true;
-		if (!atomic_load(&m->class_seen[c]) ||
-		    !(m->t->classes.v[c].flags & WH_CLASS_TYPED))
+		if (!atomic_load(&m->class_seen[c]) || !(m->t->classes.v[c].flags & WH_CLASS_TYPED))
 			all = true;
 		for (uint16_t d = 0; d < m->n_classes; d++)
 			could[d] |= atomic_load(&m->class_edges[(size_t)c * m->n_classes + d]);
