@@ -247,6 +247,8 @@ static struct wh_err *pass(struct wh_marks *m, const char *phase,
 	m->ranges = ranges;
 	m->n_ranges = n;
 	m->nodes_pass = nodes;
+	m->only_reaching = !m->track_classes && !m->opts.keep_parents && !m->opts.start_pointers &&
+			   !m->opts.count_hits;
 	WH_TRY(units_make(m));
 	if (nodes)
 		WH_TRY(units_order(m));

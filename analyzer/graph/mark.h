@@ -39,12 +39,14 @@ struct wh_mark_opts {
 	 * this costs memory (within wh_ctx.memory_budget, else WH_ERR_LIMIT).
 	 */
 	bool keep_parents;
+	bool count_hits; /**< counts.follows is wanted, which costs a look at every hit's size */
 	uint64_t
 		edge_budget; /**< [bytes] for references not settled at once; 0 = 12 a row + 32 MiB */
 };
 
 struct wh_mark_counts {
-	uint64_t words, candidates, follows;	   /**< read, inside the bounds, hits on a row */
+	uint64_t words, candidates;		   /**< read, inside the bounds */
+	uint64_t follows;			   /**< hits on a row; with count_hits only */
 	uint64_t bytes_roots, bytes_nodes;	   /**< scanned */
 	uint64_t bytes_absent[WH_MEM_STATE_COUNT]; /**< in the plan but not readable, by reason */
 	uint64_t heuristics[16];

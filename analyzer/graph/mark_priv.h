@@ -100,6 +100,7 @@ struct wh_marks {
 	const struct wh_plan_range *ranges;	  /* of the pass that runs */
 	size_t n_ranges;
 	bool nodes_pass, first_pass;
+	bool only_reaching; /* of a hit nothing counts but what it newly reaches */
 
 	/* What an unreadable buffer could have held: classes its readable siblings point at. */
 	bool track_classes;

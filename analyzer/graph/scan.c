@@ -3,11 +3,13 @@
  * The inner loop: which words of a piece of memory point into a buffer, and into which?
  *
  *	words ─► in bounds? ─► hits[64] ─► stage 1: region, leaf   (prefetch leaf)
- *	                                   stage 2: leaf to row    (prefetch size, level)
- *	                                   stage 3: row to effect
+ *	                                   stage 2: leaf to row    (prefetch level)
+ *	                                   stage 3: reached before? done (else prefetch size)
+ *	                                   stage 4: row to effect
  *
  * Nearly all words fail the bounds test.  The rest would each wait for three cache misses one after
- * the other; taken 64 at a time, the misses of different words overlap.
+ * the other; taken 64 at a time, the misses of different words overlap.  Most of them name a row that is
+ * reached already, and for those the size, which was the dearest of the three, need not be known.
  *
  * What a hit means depends on the source.  From a root or from a source that is already reached, the
  * target is reached too, at once.  From a source not (yet) reached, the edge is stored unless the
@@ -194,7 +196,7 @@ static void note_classes(struct worker *w, const struct hit *h)
 		atomic_store_explicit(&m->class_edges[i], 1, memory_order_relaxed);
 }
 
-/* Stage 3. */
+/* What the resolved hit means. */
 static void hit_apply(struct worker *w, const struct hit *h)
 {
 	struct wh_marks *m = w->m;
@@ -283,14 +285,39 @@ static void hit_rank(struct worker *w, struct hit *h)
 	if (!h->leaf)
 		return;
 	h->row = leaf_rank(h->leaf, h->value, &h->start);
-	if (h->row == WH_ROW_NONE)
-		return;
-	if (h->value != h->start)
-		__builtin_prefetch(&w->m->t->size[h->row]);
-	__builtin_prefetch(&w->m->level[h->row]);
+	if (h->row != WH_ROW_NONE)
+		__builtin_prefetch(&w->m->level[h->row]);
 }
 
-/* Stage 3: does it reach up to the word? */
+/* The stretch of aliases that @v lies in; n_envelopes when it is in none. */
+static inline uint32_t envelope_find(const struct wh_plan *p, uint64_t v)
+{
+	uint32_t k = 0;
+
+	while (k < p->n_envelopes && v - p->alias_envelope[k].start >=
+					     p->alias_envelope[k].end - p->alias_envelope[k].start)
+		k++;
+	return k;
+}
+
+/* Stage 3: a word that can only mean a fully reached row changes nothing, whether it means it or not. */
+static bool hit_settled(struct worker *w, const struct hit *h)
+{
+	const struct wh_marks *m = w->m;
+
+	if (h->row == WH_ROW_NONE)
+		return false;
+	if (m->only_reaching && level_of(m, h->row) == LEVEL_FULL &&
+	    envelope_find(m->plan, h->value) == m->plan->n_envelopes) {
+		*seen_slot(w, h->value) = h->value;
+		return true;
+	}
+	if (h->value != h->start)
+		__builtin_prefetch(&m->t->size[h->row]);
+	return false;
+}
+
+/* Stage 4: does the row reach up to the word? */
 static void hit_resolve(struct worker *w, struct hit *h)
 {
 	const struct wh_buftab *t = w->m->t;
@@ -313,20 +340,26 @@ static void hit_resolve(struct worker *w, struct hit *h)
 
 static void hits_flush(struct worker *w)
 {
-	unsigned int n = w->n_hits;
+	unsigned int n = w->n_hits, left = 0;
+	uint8_t open[HITS_MAX]; /* numbers of those that are not settled */
 
 	w->n_hits = 0;
 	for (unsigned int i = 0; i < n; i++)
 		hit_locate(w, &w->hits[i]);
 	for (unsigned int i = 0; i < n; i++)
 		hit_rank(w, &w->hits[i]);
-	for (unsigned int i = 0; i < n; i++) {
-		hit_resolve(w, &w->hits[i]);
-		if (w->hits[i].src != w->src) {
+	for (unsigned int i = 0; i < n; i++)
+		if (!hit_settled(w, &w->hits[i]))
+			open[left++] = (uint8_t)i;
+	for (unsigned int i = 0; i < left; i++) {
+		struct hit *h = &w->hits[open[i]];
+
+		hit_resolve(w, h);
+		if (h->src != w->src) {
 			finish_source(w);
-			w->src = w->hits[i].src;
+			w->src = h->src;
 		}
-		hit_apply(w, &w->hits[i]);
+		hit_apply(w, h);
 	}
 	wh_mark_drain(w);
 }
@@ -359,14 +392,8 @@ static inline __attribute__((always_inline)) void alias_try(struct worker *w, ui
 	const struct wh_plan *p = w->m->plan;
 	uint64_t to;
 
-	for (uint32_t k = 0; k < p->n_envelopes; k++) {
-		if (v - p->alias_envelope[k].start >=
-		    p->alias_envelope[k].end - p->alias_envelope[k].start)
-			continue;
-		if (wh_plan_alias_find(p, v, &to))
-			hit_add(w, src, to, where, true);
-		return;
-	}
+	if (envelope_find(p, v) < p->n_envelopes && wh_plan_alias_find(p, v, &to))
+		hit_add(w, src, to, where, true);
 }
 
 /* The words to scan: part of a source, whose own extent a word may point into without meaning anything. */

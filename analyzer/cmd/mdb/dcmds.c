@@ -87,6 +87,7 @@ struct wh_err *wh_mdb_open(struct wh_run *run, struct wh_mdb *m)
 	memset(m, 0, sizeof(*m));
 	m->run = run;
 	m->t = run->target;
+	m->t->mark_opts.count_hits = true; /* ::findleaks -v tells them */
 	m->abi = run->dump->abi;
 	m->pw = m->abi.word == 8 ? 16 : 8;
 	m->json = wh_emit_format(run->emit) == WH_FORMAT_JSON;
