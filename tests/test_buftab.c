@@ -122,6 +122,50 @@ START_TEST(runs_make_rows_of_allocated_slots)
 }
 END_TEST
 
+/*
+ * Slabs of equal slots, written last slab first, with single rows between the slabs and (class 1) between the
+ * slots of some: enough for several workers, and segments that reach into each other.
+ */
+START_TEST(many_runs_and_singles)
+{
+	enum { SLABS = 4200, SLOTS = 32, MAX = SLABS * (SLOTS + 2) };
+	struct plain *p = calloc(MAX, sizeof(*p));
+	struct wh_buftab *t = table(0);
+	uint64_t at = 0xffff888000000000ull;
+	size_t n = 0;
+
+	ck_assert_ptr_nonnull(p);
+	for (uint64_t s = 0; s < SLABS; s++, at += s % 1000 ? 0x2000 : 0x200000)
+		for (uint64_t i = 0; i <= SLOTS; i++) {
+			if (i < SLOTS)
+				p[n++] = (struct plain){at + i * 128, 96};
+			if (i == SLOTS || (s % 5 == 0 && i == 7))
+				p[n++] = (struct plain){at + i * 128 + (i < SLOTS ? 104 : 0), 16};
+		}
+	for (size_t i = 0; i < n; i++)
+		if (p[i].size == 16)
+			ck_assert_ptr_null(
+				wh_buftab_add(t, 1, p[i].addr, p[i].size, WH_BUF_PENDING));
+	for (size_t i = n; i-- > 0;)
+		if (p[i].size == 96 && !(p[i].addr & 0x1fff))
+			ck_assert_ptr_null(
+				wh_buftab_add_run(t, 0, p[i].addr, 128, 96, SLOTS, NULL));
+	ck_assert_ptr_null(wh_buftab_freeze(t));
+	ck_assert_uint_eq(wh_buftab_count(t), n);
+	for (uint32_t i = 0; i < n; i++) {
+		ck_assert_uint_eq(wh_buftab_addr(t, i), p[i].addr);
+		ck_assert_uint_eq(wh_buftab_find(t, p[i].addr + p[i].size - 1), i);
+		ck_assert_uint_eq(wh_buftab_find(t, p[i].addr + p[i].size), WH_ROW_NONE);
+		ck_assert_uint_eq(wh_buftab_size(t, i), p[i].size);
+		ck_assert_uint_eq(wh_buftab_class_of(t, i), p[i].size == 16);
+		ck_assert_uint_eq(wh_buftab_state(t, i),
+				  p[i].size == 16 ? WH_BUF_PENDING : WH_BUF_ALLOCATED);
+	}
+	wh_buftab_destroy(t);
+	free(p);
+}
+END_TEST
+
 START_TEST(overlaps_are_settled_whatever_the_order)
 {
 	for (int order = 0; order < 2; order++) {
@@ -179,6 +223,17 @@ START_TEST(an_empty_table_finds_nothing)
 }
 END_TEST
 
+/* In the process of each test, where its threads are. */
+static void setup(void)
+{
+	ck_assert_ptr_null(wh_ctx_create(3, &ctx));
+}
+
+static void teardown(void)
+{
+	wh_ctx_destroy(ctx);
+}
+
 int main(void)
 {
 	Suite *s = suite_create("buftab");
@@ -186,11 +241,11 @@ int main(void)
 	SRunner *r;
 	int failed;
 
-	if (wh_ctx_create(1, &ctx))
-		return 99;
+	tcase_add_checked_fixture(c, setup, teardown);
 	suite_add_tcase(s, c);
 	tcase_add_test(c, agrees_with_a_sorted_array);
 	tcase_add_test(c, runs_make_rows_of_allocated_slots);
+	tcase_add_test(c, many_runs_and_singles);
 	tcase_add_test(c, overlaps_are_settled_whatever_the_order);
 	tcase_add_test(c, impossible_rows_are_refused);
 	tcase_add_test(c, an_empty_table_finds_nothing);
@@ -198,6 +253,5 @@ int main(void)
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);
-	wh_ctx_destroy(ctx);
 	return failed ? 1 : 0;
 }

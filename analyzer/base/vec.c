@@ -27,19 +27,20 @@ struct wh_err *wh_vec_reserve_raw(void *v, size_t *cap, size_t need, size_t elem
 
 void *wh_alloc_table(size_t n, size_t elem)
 {
+	uintptr_t start, end;
 	size_t bytes;
 	void *p;
 
-	if (__builtin_mul_overflow(n ? n : 1, elem, &bytes) || bytes > SIZE_MAX - HUGE_PAGE)
+	if (__builtin_mul_overflow(n ? n : 1, elem, &bytes))
 		return NULL;
 	if (bytes < 2 * HUGE_PAGE)
 		return calloc(n ? n : 1, elem);
-	bytes = (bytes + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
-	p = aligned_alloc(HUGE_PAGE, bytes);
+	/* Zero from the kernel: pages come into being where they are touched first, not all of them here. */
+	p = calloc(1, bytes);
 	if (!p)
 		return NULL;
-	/* Advice before the first touch; a host without huge pages ignores it. */
-	madvise(p, bytes, MADV_HUGEPAGE);
-	memset(p, 0, bytes);
+	start = ((uintptr_t)p + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
+	end = ((uintptr_t)p + bytes) & ~(uintptr_t)(HUGE_PAGE - 1);
+	madvise((void *)start, end - start, MADV_HUGEPAGE); /* a host without them ignores it */
 	return p;
 }

@@ -3,10 +3,11 @@
  * Problem: hundreds of millions of words are asked "do you point into a buffer, and which?", so the
  * answer must cost one or two cache misses; and the table must stay at about ten bytes a row.
  *
- *	building:  columns grow row by row; a segment is a run of rows with rising addresses, each
- *	           stored as a distance from the last, so that nothing keeps 8-byte addresses
- *	freeze:    segments sorted (usually they already are), else merged ─► overlaps, if there are any,
- *	           settled ─► regions and leaves (buftab_priv.h) ─► distances dropped
+ *	building:  columns grow row by row, each stored as a distance from the last, so that nothing keeps
+ *	           8-byte addresses; a run of equal slots (a full slab) is one record
+ *	freeze:    segments sorted; those that interleave are cut ─► overlaps looked for, regions found (in
+ *	           parallel) ─► overlaps, if there are any, settled ─► columns, leaves (buftab_priv.h) and
+ *	           ranks written (in parallel) ─► distances dropped
  *
  * Invariants once frozen: rows are in address order; row i ends at or below the start of row i+1; every
  * start is 8-aligned and is exactly one set bit; columns other than `state` never change.
@@ -17,7 +18,10 @@
 
 #include "analyzer/base/limits.h"
 
-#define DELTA_MAX UINT32_MAX
+#define DELTA_MAX    UINT32_MAX
+#define SEGMENT_ROWS (1u << 16) /* a segment is the least that one worker takes */
+#define SEGMENT_GAP  4096 /* [bytes] without rows end a segment: another may have rows there */
+#define RUN_ROWS     8	  /* a shorter run is cheaper in the columns */
 
 struct wh_err *wh_buftab_create(struct wh_ctx *ctx, struct wh_buftab **ret)
 {
@@ -72,7 +76,7 @@ static struct wh_err *columns_reserve(struct wh_buftab *t, size_t need)
 
 	if (need <= t->cap)
 		return NULL;
-	if (need > WH_LIMIT_ROWS)
+	if (need > WH_LIMIT_ROWS - t->run_rows)
 		return wh_err_new(WH_ERR_LIMIT, "more than %llu buffers",
 				  (unsigned long long)WH_LIMIT_ROWS);
 	cap = t->cap;
@@ -98,7 +102,8 @@ static struct wh_err *row_append(struct wh_buftab *t, uint16_t cls, uint64_t add
 	WH_TRY(columns_reserve(t, i + 1));
 	if (size >= SIZE_ESCAPE)
 		WH_TRY(WH_VEC_PUSH(&t->large, (struct large_size){i, size}));
-	if (s && addr > s->last && (addr - s->last) / 8 <= DELTA_MAX) {
+	if (s && !s->stride && s->n < SEGMENT_ROWS && addr > s->last &&
+	    (addr < s->end || addr - s->end < SEGMENT_GAP) && (addr - s->last) / 8 <= DELTA_MAX) {
 		t->delta[i] = (uint32_t)((addr - s->last) / 8);
 		s->last = addr;
 		s->n++;
@@ -115,6 +120,26 @@ static struct wh_err *row_append(struct wh_buftab *t, uint16_t cls, uint64_t add
 	t->cls[i] = cls;
 	t->state[i] = state;
 	t->n = i + 1;
+	return NULL;
+}
+
+/* Slots that are all allocated, as one record. */
+static struct wh_err *run_append(struct wh_buftab *t, uint16_t cls, uint64_t addr, uint32_t stride,
+				 uint32_t size, uint32_t count)
+{
+	uint64_t last = addr + (uint64_t)(count - 1) * stride;
+
+	if (t->n + t->run_rows + count > WH_LIMIT_ROWS)
+		return wh_err_new(WH_ERR_LIMIT, "more than %llu buffers",
+				  (unsigned long long)WH_LIMIT_ROWS);
+	WH_TRY(WH_VEC_PUSH(&t->segments, (struct segment){.base = addr,
+							  .last = last,
+							  .end = last + size,
+							  .n = count,
+							  .stride = stride,
+							  .size = size,
+							  .cls = cls}));
+	t->run_rows += count;
 	return NULL;
 }
 
@@ -147,6 +172,10 @@ struct wh_err *wh_buftab_add_run(struct wh_buftab *t, uint16_t cls, uint64_t add
 	}
 	keep_free = t->classes.v[cls].flags & WH_CLASS_FREE_SCAN;
 	pthread_mutex_lock(&t->lock);
+	if (!states && count >= RUN_ROWS && stride < LARGE_ROW) {
+		e = run_append(t, cls, addr, (uint32_t)stride, (uint32_t)size, count);
+		count = 0;
+	}
 	for (uint32_t i = 0; i < count && !e; i++) {
 		uint8_t st = states ? states[i] : WH_BUF_ALLOCATED;
 
@@ -191,21 +220,36 @@ static int segment_cmp(const void *pa, const void *pb)
 	return a->base < b->base ? -1 : a->base > b->base;
 }
 
-static bool segments_disjoint(const struct wh_buftab *t)
+/* Walks the rows of a segment.  The columns are those of the building phase. */
+struct seg_iter {
+	const struct wh_buftab *t;
+	const struct segment *g;
+	uint32_t i;
+	uint64_t addr, size; /* of the current row */
+};
+
+static inline bool seg_next(struct seg_iter *it, bool first)
 {
-	for (size_t i = 1; i < t->segments.n; i++)
-		if (t->segments.v[i].base < t->segments.v[i - 1].end)
-			return false;
+	const struct segment *g = it->g;
+
+	it->i = first ? 0 : it->i + 1;
+	if (it->i >= g->n)
+		return false;
+	if (g->stride) {
+		it->addr = g->base + (uint64_t)it->i * g->stride;
+		it->size = g->size;
+	} else {
+		/* the first distance may lead from a row that a cut left in another segment */
+		it->addr =
+			first ? g->base : it->addr + 8 * (uint64_t)it->t->delta[g->first + it->i];
+		it->size = buftab_row_size(it->t, (uint32_t)(g->first + it->i));
+	}
 	return true;
 }
 
-static bool segments_in_order(const struct wh_buftab *t)
-{
-	for (size_t i = 1; i < t->segments.n; i++)
-		if (t->segments.v[i].first < t->segments.v[i - 1].first)
-			return false;
-	return true;
-}
+#define EACH_ROW(it, tab, seg)                                                                     \
+	for (bool go_ = seg_next(((it) = (struct seg_iter){.t = (tab), .g = (seg)}, &(it)), true); \
+	     go_; go_ = seg_next(&(it), false))
 
 /* A row with its address, for the slow path. */
 struct wide {
@@ -225,7 +269,8 @@ static int wide_cmp(const void *pa, const void *pb)
 	return a->cls < b->cls ? -1 : a->cls > b->cls;
 }
 
-static uint64_t large_lookup(const struct wh_buftab *t, uint64_t key)
+/* First of the sizes that do not fit whose key is @key or above. */
+static size_t large_from(const struct wh_buftab *t, uint64_t key)
 {
 	size_t lo = 0, hi = t->large.n;
 
@@ -237,40 +282,42 @@ static uint64_t large_lookup(const struct wh_buftab *t, uint64_t key)
 		else
 			hi = mid;
 	}
-	return lo < t->large.n && t->large.v[lo].key == key ? t->large.v[lo].size : 0;
+	return lo;
 }
 
 uint64_t wh_buftab_large_size(const struct wh_buftab *t, uint32_t row)
 {
-	return large_lookup(t, row);
+	size_t i = large_from(t, row);
+
+	return i < t->large.n && t->large.v[i].key == row ? t->large.v[i].size : 0;
 }
 
-static struct wh_err *widen(const struct wh_buftab *t, struct wide **ret)
+static struct wh_err *widen(const struct wh_buftab *t, size_t rows, struct wide **ret)
 {
-	struct wide *w = wh_calloc(t->n, sizeof(*w));
+	struct wide *w = wh_calloc(rows, sizeof(*w));
+	struct seg_iter it;
+	size_t out = 0;
 
 	if (!w)
 		return &wh_err_nomem;
 	for (size_t s = 0; s < t->segments.n; s++) {
 		const struct segment *g = &t->segments.v[s];
-		uint64_t addr = g->base;
 
-		for (size_t i = g->first; i < g->first + g->n; i++) {
-			addr += 8 * (uint64_t)t->delta[i];
-			w[i] = (struct wide){addr, buftab_row_size(t, (uint32_t)i), t->cls[i],
-					     t->state[i]};
-		}
+		EACH_ROW(it, t, g)
+		w[out++] = (struct wide){it.addr, it.size,
+					 g->stride ? g->cls : t->cls[g->first + it.i],
+					 g->stride ? WH_BUF_ALLOCATED : t->state[g->first + it.i]};
 	}
 	*ret = w;
 	return NULL;
 }
 
 /* Cuts or drops rows until each ends below the next; returns how many are left. */
-static size_t settle(struct wh_buftab *t, struct wide *w)
+static size_t settle(struct wh_buftab *t, struct wide *w, size_t rows)
 {
 	size_t out = 0;
 
-	for (size_t i = 0; i < t->n; i++) {
+	for (size_t i = 0; i < rows; i++) {
 		struct wide *last = out ? &w[out - 1] : NULL;
 
 		if (last && w[i].addr < last->addr + last->size) {
@@ -297,16 +344,16 @@ static size_t settle(struct wh_buftab *t, struct wide *w)
 	return out;
 }
 
-/* The slow path: some rows were written out of order or overlap. */
+/* The slow path: some rows overlap. */
 static struct wh_err *rebuild_sorted(struct wh_buftab *t)
 {
 	WH_AUTO_FREE struct wide *w = NULL;
-	size_t n;
+	size_t n = t->n + t->run_rows;
 
-	WH_TRY(widen(t, &w));
-	wh_sort(w, t->n, sizeof(*w), wide_cmp);
-	n = settle(t, w);
-	t->n = t->large.n = t->segments.n = 0;
+	WH_TRY(widen(t, n, &w));
+	wh_sort(w, n, sizeof(*w), wide_cmp);
+	n = settle(t, w, n);
+	t->n = t->run_rows = t->large.n = t->segments.n = 0;
 	for (size_t i = 0; i < n; i++)
 		WH_TRY(row_append(t, w[i].cls, w[i].addr, w[i].size, w[i].state));
 	return NULL;
@@ -315,7 +362,8 @@ static struct wh_err *rebuild_sorted(struct wh_buftab *t)
 /* One segment on its way through the merge. */
 struct cursor {
 	uint64_t addr; /* of its next row */
-	size_t i, end; /* columns not yet taken */
+	size_t seg;
+	uint32_t i; /* rows taken */
 };
 
 static void heap_sift(struct cursor *h, size_t n, size_t i)
@@ -337,146 +385,196 @@ static void heap_sift(struct cursor *h, size_t n, size_t i)
 	}
 }
 
-/* Takes rows of @from in address order; *ret_overlap when two overlap, and then @t is incomplete. */
-static struct wh_err *merge_into(struct wh_buftab *t, const struct wh_buftab *from,
-				 bool *ret_overlap)
+typedef WH_VEC(struct segment) segment_vec;
+
+/* Cuts off the rows of the cursor's segment that lie below @next, one at least. */
+static struct wh_err *cut(const struct wh_buftab *t, struct cursor *c, uint64_t next,
+			  segment_vec *out)
 {
-	WH_AUTO_FREE struct cursor *heap = wh_calloc(from->segments.n, sizeof(*heap));
-	size_t n = from->segments.n;
-	uint64_t prev_end = 0;
+	const struct segment *g = &t->segments.v[c->seg];
+	struct segment part = *g;
+
+	part.base = part.end = c->addr;
+	part.first = g->first + c->i;
+	part.n = 0;
+	do {
+		uint64_t size =
+			g->stride ? g->size : buftab_row_size(t, (uint32_t)(g->first + c->i));
+
+		part.last = c->addr;
+		if (c->addr + size > part.end)
+			part.end = c->addr + size;
+		part.n++;
+		c->i++;
+		if (c->i < g->n)
+			c->addr += g->stride ? g->stride : 8 * (uint64_t)t->delta[g->first + c->i];
+	} while (c->i < g->n && c->addr < next);
+	return WH_VEC_PUSH(out, part);
+}
+
+/* Segments [first, end) reach into each other: puts them in order, cut where need be. */
+static struct wh_err *interleave(const struct wh_buftab *t, size_t first, size_t end,
+				 segment_vec *out)
+{
+	size_t n = end - first;
+	WH_AUTO_FREE struct cursor *heap = wh_calloc(n, sizeof(*heap));
 
 	if (!heap)
 		return &wh_err_nomem;
-	WH_TRY(columns_reserve(t, from->n));
-	for (size_t s = 0; s < n; s++) { /* sorted by base: a heap already */
-		const struct segment *g = &from->segments.v[s];
-
-		heap[s] = (struct cursor){.addr = g->base, .i = g->first, .end = g->first + g->n};
-	}
+	for (size_t s = 0; s < n; s++) /* sorted by base: a heap already */
+		heap[s] = (struct cursor){.addr = t->segments.v[first + s].base, .seg = first + s};
 	while (n) {
 		struct cursor *c = &heap[0];
-		/* While no other segment comes in between, rows flow without touching the heap. */
 		uint64_t next = n < 2 ? UINT64_MAX : heap[1].addr;
 
 		if (n > 2 && heap[2].addr < next)
 			next = heap[2].addr;
-		do {
-			uint64_t size = buftab_row_size(from, (uint32_t)c->i);
-
-			if (c->addr < prev_end) {
-				*ret_overlap = true;
-				return NULL;
-			}
-			prev_end = c->addr + size;
-			WH_TRY(row_append(t, from->cls[c->i], c->addr, size, from->state[c->i]));
-			c->i++;
-			c->addr += c->i < c->end ? 8 * (uint64_t)from->delta[c->i] : 0;
-		} while (c->i < c->end && c->addr < next);
-		if (c->i == c->end)
+		WH_TRY(cut(t, c, next, out));
+		if (c->i == t->segments.v[c->seg].n)
 			heap[0] = heap[--n];
 		heap_sift(heap, n, 0);
 	}
 	return NULL;
 }
 
-static void columns_free(struct wh_buftab *t)
+/* Segments in address order; where some reach into others, all of those are cut. */
+static struct wh_err *segments_order(struct wh_buftab *t)
 {
-	free(t->size);
-	free(t->cls);
-	free(t->state);
-	free(t->delta);
-	WH_VEC_FINI(&t->large);
+	segment_vec out = {0};
+	struct wh_err *e = NULL;
+	size_t n = t->segments.n;
+
+	wh_sort(t->segments.v, n, sizeof(*t->segments.v), segment_cmp);
+	for (size_t i = 0, k; i < n && !e; i = k) {
+		uint64_t end = t->segments.v[i].end;
+
+		for (k = i + 1; k < n && t->segments.v[k].base < end; k++)
+			if (t->segments.v[k].end > end)
+				end = t->segments.v[k].end;
+		if (k > i + 1)
+			e = interleave(t, i, k, &out);
+		else
+			e = WH_VEC_PUSH(&out, t->segments.v[i]);
+	}
+	if (e) {
+		WH_VEC_FINI(&out);
+		return e;
+	}
 	WH_VEC_FINI(&t->segments);
+	t->segments.v = out.v;
+	t->segments.n = out.n;
+	t->segments.cap = out.cap;
+	return NULL;
 }
 
-/* Rows rise within segments, but segments interleave: merge them. */
-static struct wh_err *merge(struct wh_buftab *t, bool *ret_overlap)
+/* ---- freeze, in parallel ---- */
+
+/* The segments that one worker takes at a time, and what it finds. */
+struct portion {
+	size_t first, end; /* segments */
+	WH_VEC(struct region) regions;
+	bool overlap;
+};
+
+struct freeze {
+	struct wh_buftab *t;
+	WH_VEC(struct portion) portions;
+	/* The columns to be; the table's own when these are in order already. */
+	uint32_t *size;
+	uint16_t *cls;
+	uint8_t *state;
+	bool in_place;
+};
+
+/* Numbers the rows and cuts the work. */
+static struct wh_err *portions_make(struct freeze *f)
 {
-	struct wh_buftab from = *t;
-	struct wh_err *e;
+	const struct wh_buftab *t = f->t;
+	size_t row = 0, from = 0;
+	struct portion p = {0};
 
-	t->size = NULL, t->cls = NULL, t->state = NULL, t->delta = NULL;
-	t->n = t->cap = 0;
-	memset(&t->large, 0, sizeof(t->large));
-	memset(&t->segments, 0, sizeof(t->segments));
-	*ret_overlap = false;
-	e = merge_into(t, &from, ret_overlap);
-	if (!e && *ret_overlap) {
-		struct wh_buftab half = *t;
+	f->in_place = true;
+	for (size_t i = 0; i < t->segments.n; i++) {
+		struct segment *g = &t->segments.v[i];
 
-		columns_free(&half);
-		t->size = from.size, t->cls = from.cls, t->state = from.state,
-		t->delta = from.delta;
-		t->n = from.n, t->cap = from.cap;
-		t->large.v = from.large.v, t->large.n = from.large.n, t->large.cap = from.large.cap;
-		t->segments.v = from.segments.v, t->segments.n = from.segments.n;
-		t->segments.cap = from.segments.cap;
-		return NULL;
-	}
-	columns_free(&from);
-	return e;
-}
-
-/* Within a segment rows rise, but one may still reach into the next. */
-static bool rows_disjoint(const struct wh_buftab *t)
-{
-	uint64_t prev_end = 0;
-
-	for (size_t s = 0; s < t->segments.n; s++) {
-		const struct segment *g = &t->segments.v[s];
-		uint64_t addr = g->base;
-
-		for (size_t i = g->first; i < g->first + g->n; i++) {
-			addr += 8 * (uint64_t)t->delta[i];
-			if (addr < prev_end)
-				return false;
-			prev_end = addr + buftab_row_size(t, (uint32_t)i);
-		}
-	}
-	return true;
-}
-
-/* Calls @fn for each row in address order. */
-typedef struct wh_err *(*row_fn)(struct wh_buftab *t, uint32_t row, uint64_t addr, uint64_t size);
-static struct wh_err *each_row(struct wh_buftab *t, row_fn fn)
-{
-	uint32_t row = 0;
-
-	for (size_t s = 0; s < t->segments.n; s++) {
-		const struct segment *g = &t->segments.v[s];
-		uint64_t addr = g->base;
-
-		for (size_t i = g->first; i < g->first + g->n; i++, row++) {
-			addr += 8 * (uint64_t)t->delta[i];
-			WH_TRY(fn(t, row, addr, buftab_row_size(t, row)));
-		}
+		g->row = (uint32_t)row;
+		f->in_place = f->in_place && !g->stride && g->first == row;
+		row += g->n;
+		p.end = i + 1;
+		if (row - from < SEGMENT_ROWS && i + 1 < t->segments.n)
+			continue;
+		WH_TRY(WH_VEC_PUSH(&f->portions, p));
+		p.first = i + 1;
+		from = row;
 	}
 	return NULL;
 }
 
-/* First walk: cut the address space into regions and count their leaves. */
-static struct wh_err *region_row(struct wh_buftab *t, uint32_t row, uint64_t addr, uint64_t size)
+/* First walk: cut the address space into regions. */
+static struct wh_err *region_add(struct portion *p, uint32_t row, uint64_t addr, uint64_t end,
+				 bool dense)
 {
-	bool dense = size < LARGE_ROW;
-	struct region *r = t->n_regions ? &t->regions[t->n_regions - 1] : NULL;
+	struct region *r = p->regions.n ? &p->regions.v[p->regions.n - 1] : NULL;
 
 	if (dense && r && r->dense && addr < r->end + LEAF_GAP) {
-		r->end = addr + size;
+		r->end = end;
 		return NULL;
 	}
-	WH_TRY(wh_vec_reserve_raw(&t->regions, &t->cap_regions, t->n_regions + 1,
-				  sizeof(*t->regions)));
-	t->regions[t->n_regions++] = (struct region){
-		.start = addr, .end = addr + size, .first_row = row, .dense = dense};
+	return WH_VEC_PUSH(
+		&p->regions,
+		(struct region){.start = addr, .end = end, .first_row = row, .dense = dense});
+}
+
+static struct wh_err *regions_unit(void *arg, unsigned int worker WH_UNUSED, size_t unit)
+{
+	struct freeze *f = arg;
+	const struct wh_buftab *t = f->t;
+	struct portion *p = &f->portions.v[unit];
+	uint64_t prev_end = p->first ? t->segments.v[p->first - 1].end : 0;
+	struct seg_iter it;
+
+	for (size_t s = p->first; s < p->end; s++) {
+		const struct segment *g = &t->segments.v[s];
+
+		if (g->stride) { /* its rows do not overlap and are never large */
+			p->overlap |= g->base < prev_end;
+			prev_end = g->end;
+			WH_TRY(region_add(p, g->row, g->base, g->end, true));
+			continue;
+		}
+		EACH_ROW(it, t, g)
+		{
+			p->overlap |= it.addr < prev_end;
+			prev_end = it.addr + it.size;
+			WH_TRY(region_add(p, g->row + it.i, it.addr, prev_end,
+					  it.size < LARGE_ROW));
+		}
+	}
 	return NULL;
 }
 
-static struct wh_err *regions_make(struct wh_buftab *t)
+static struct wh_err *regions_join(struct freeze *f)
 {
+	struct wh_buftab *t = f->t;
 	size_t leaves = 0, at = 0;
+	struct portion all = {0};
+	struct wh_err *e = NULL;
 
-	t->n_regions = 0;
-	WH_TRY(each_row(t, region_row));
+	for (size_t i = 0; i < f->portions.n; i++) {
+		struct portion *p = &f->portions.v[i];
+
+		for (size_t k = 0; k < p->regions.n && !e; k++) {
+			const struct region *r = &p->regions.v[k];
+
+			e = region_add(&all, r->first_row, r->start, r->end, r->dense);
+		}
+		WH_VEC_FINI(&p->regions);
+	}
+	t->regions = all.regions.v;
+	t->n_regions = all.regions.n;
+	t->cap_regions = all.regions.cap;
+	if (e)
+		return e;
 	for (size_t i = 0; i < t->n_regions; i++)
 		if (t->regions[i].dense)
 			leaves += region_leaf_count(&t->regions[i]);
@@ -495,55 +593,194 @@ static struct wh_err *regions_make(struct wh_buftab *t)
 	return NULL;
 }
 
-/* Second walk: set the start bits of dense regions. */
-static struct wh_err *bits_fill(struct wh_buftab *t)
+/* The region that has @row, by number. */
+static size_t region_of(const struct wh_buftab *t, uint32_t row)
 {
-	size_t ri = 0;
-	uint32_t row = 0;
+	size_t lo = 0, hi = t->n_regions;
 
-	for (size_t s = 0; s < t->segments.n; s++) {
+	while (hi - lo > 1) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (t->regions[mid].first_row <= row)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/*
+ * Second walk: start bits and ranks of leaves.  A leaf's bits may come from two portions; its rank and its
+ * way back come from whoever puts the first row at or behind its start, or ends the region.
+ */
+struct leaf_pen {
+	struct wh_buftab *t;
+	struct region *r;
+	size_t ri, k;  /* region, leaf */
+	uint64_t bits; /* of leaf k, not yet written */
+	uint64_t last; /* start of the row before */
+};
+
+static void pen_lift(struct leaf_pen *p)
+{
+	if (p->bits)
+		__atomic_fetch_or(&p->r->leaves[p->k].bits, p->bits, __ATOMIC_RELAXED);
+	p->bits = 0;
+}
+
+/* Goes on to leaf @k; the next row is @row. */
+static void pen_move(struct leaf_pen *p, size_t k, uint32_t row)
+{
+	pen_lift(p);
+	while (p->k < k) {
+		uint64_t back = (leaf_base(p->r, ++p->k) - p->last) / 8;
+
+		p->r->leaves[p->k].rank = row;
+		p->r->leaves[p->k].back = back < UINT32_MAX ? (uint32_t)back : 0;
+	}
+}
+
+/* The next row, @row, belongs to another region, or there is none. */
+static void pen_end(struct leaf_pen *p, uint32_t row)
+{
+	if (p->r->dense)
+		pen_move(p, region_leaf_count(p->r) - 1, row);
+}
+
+static inline void pen_row(struct leaf_pen *p, uint32_t row, uint64_t addr)
+{
+	struct wh_buftab *t = p->t;
+	size_t k;
+
+	if (p->ri + 1 < t->n_regions && t->regions[p->ri + 1].first_row == row) {
+		pen_end(p, row);
+		p->r = &t->regions[++p->ri];
+	}
+	if (!p->r->dense)
+		return;
+	if (p->r->first_row == row) {
+		p->k = 0;
+		p->r->leaves[0].rank = row;
+	}
+	k = (addr >> LEAF_SHIFT) - (p->r->start >> LEAF_SHIFT);
+	if (k != p->k)
+		pen_move(p, k, row);
+	p->bits |= 1ull << ((addr >> 3) & 63);
+	p->last = addr;
+}
+
+/* Stands behind the row before segment @s. */
+static void pen_begin(struct leaf_pen *p, struct wh_buftab *t, size_t s)
+{
+	const struct segment *g = &t->segments.v[s];
+
+	*p = (struct leaf_pen){.t = t};
+	if (g->row) {
+		p->ri = region_of(t, g->row - 1);
+		p->last = g[-1].last;
+	}
+	p->r = &t->regions[p->ri];
+	if (g->row && p->r->dense)
+		p->k = (p->last >> LEAF_SHIFT) - (p->r->start >> LEAF_SHIFT);
+}
+
+static void columns_fill(struct freeze *f, const struct segment *g)
+{
+	const struct wh_buftab *t = f->t;
+
+	if (!g->stride) {
+		memcpy(f->size + g->row, t->size + g->first, g->n * sizeof(*f->size));
+		memcpy(f->cls + g->row, t->cls + g->first, g->n * sizeof(*f->cls));
+		memcpy(f->state + g->row, t->state + g->first, g->n * sizeof(*f->state));
+		return;
+	}
+	for (uint32_t i = 0; i < g->n; i++) {
+		f->size[g->row + i] = g->size;
+		f->cls[g->row + i] = g->cls;
+	}
+	memset(f->state + g->row, WH_BUF_ALLOCATED, g->n);
+}
+
+static struct wh_err *fill_unit(void *arg, unsigned int worker WH_UNUSED, size_t unit)
+{
+	struct freeze *f = arg;
+	struct wh_buftab *t = f->t;
+	const struct portion *p = &f->portions.v[unit];
+	const struct segment *last = &t->segments.v[p->end - 1];
+	uint32_t end = last->row + last->n;
+	struct leaf_pen pen;
+
+	pen_begin(&pen, t, p->first);
+	for (size_t s = p->first; s < p->end; s++) {
 		const struct segment *g = &t->segments.v[s];
 		uint64_t addr = g->base;
 
-		for (size_t i = g->first; i < g->first + g->n; i++, row++) {
-			addr += 8 * (uint64_t)t->delta[i];
-			while (ri + 1 < t->n_regions && t->regions[ri + 1].first_row <= row)
-				ri++;
-			if (t->regions[ri].dense)
-				t->regions[ri]
-					.leaves[(addr >> LEAF_SHIFT) -
-						(t->regions[ri].start >> LEAF_SHIFT)]
-					.bits |= 1ull << ((addr >> 3) & 63);
+		for (uint32_t i = 0; i < g->n; i++) {
+			if (i)
+				addr += g->stride ? g->stride
+						  : 8 * (uint64_t)t->delta[g->first + i];
+			pen_row(&pen, g->row + i, addr);
 		}
+		if (!f->in_place)
+			columns_fill(f, g);
 	}
+	pen_lift(&pen);
+	if (p->end == t->segments.n)
+		pen_end(&pen, end);
 	return NULL;
 }
 
-/* Third: ranks and back references, from the bits alone. */
-static void ranks_fill(struct wh_buftab *t)
+/* Sizes that do not fit go by row number from now on. */
+static struct wh_err *large_renumber(struct wh_buftab *t)
 {
-	for (size_t i = 0; i < t->n_regions; i++) {
-		struct region *r = &t->regions[i];
-		size_t n = r->dense ? region_leaf_count(r) : 0;
-		uint32_t rank = r->first_row;
-		uint64_t last = 0;
-		bool have = false;
+	struct large_size *v;
+	size_t out = 0;
 
-		for (size_t k = 0; k < n; k++) {
-			struct leaf *l = &r->leaves[k];
-			uint64_t base = leaf_base(r, k);
+	if (!t->large.n)
+		return NULL;
+	v = wh_calloc(t->large.n, sizeof(*v));
+	if (!v)
+		return &wh_err_nomem;
+	for (size_t s = 0; s < t->segments.n; s++) {
+		const struct segment *g = &t->segments.v[s];
 
-			l->rank = rank;
-			l->back = have && (base - last) / 8 < UINT32_MAX
-					  ? (uint32_t)((base - last) / 8)
-					  : 0;
-			if (!l->bits)
-				continue;
-			rank += bits_count(l->bits);
-			last = base + 8 * (uint64_t)(63 - __builtin_clzll(l->bits));
-			have = true;
-		}
+		for (size_t i = g->stride ? t->large.n : large_from(t, g->first);
+		     i < t->large.n && t->large.v[i].key < g->first + g->n; i++)
+			v[out++] = (struct large_size){g->row + t->large.v[i].key - g->first,
+						       t->large.v[i].size};
 	}
+	free(t->large.v);
+	t->large.v = v;
+	t->large.cap = t->large.n;
+	return NULL;
+}
+
+static struct wh_err *columns_make(struct freeze *f, size_t rows)
+{
+	if (f->in_place)
+		return NULL;
+	f->size = wh_calloc(rows, sizeof(*f->size));
+	f->cls = wh_calloc(rows, sizeof(*f->cls));
+	f->state = wh_calloc(rows, sizeof(*f->state));
+	return f->size && f->cls && f->state ? NULL : &wh_err_nomem;
+}
+
+static void columns_take(struct freeze *f, size_t rows)
+{
+	struct wh_buftab *t = f->t;
+
+	if (!f->in_place) {
+		free(t->size);
+		free(t->cls);
+		free(t->state);
+		t->size = f->size;
+		t->cls = f->cls;
+		t->state = f->state;
+		f->size = NULL, f->cls = NULL, f->state = NULL;
+		t->cap = rows;
+	}
+	t->n = rows;
+	t->run_rows = 0;
 }
 
 static void slot_put(struct wh_buftab *t, uint64_t key, uint32_t region)
@@ -587,22 +824,59 @@ static struct wh_err *slots_fill(struct wh_buftab *t)
 	return NULL;
 }
 
+/* Looks for overlaps and regions; with overlaps it settles them and looks once more. */
+static struct wh_err *survey(struct freeze *f, bool *ret_overlap)
+{
+	struct wh_buftab *t = f->t;
+
+	*ret_overlap = false;
+	f->portions.n = 0;
+	WH_TRY(segments_order(t));
+	WH_TRY(portions_make(f));
+	WH_TRY(wh_workers_run(t->ctx, NULL, f->portions.n, regions_unit, f));
+	for (size_t i = 0; i < f->portions.n; i++)
+		*ret_overlap |= f->portions.v[i].overlap;
+	for (size_t i = 0; i < f->portions.n && *ret_overlap; i++)
+		WH_VEC_FINI(&f->portions.v[i].regions);
+	return NULL;
+}
+
+static struct wh_err *freeze(struct freeze *f)
+{
+	struct wh_buftab *t = f->t;
+	size_t rows;
+	bool overlap;
+
+	WH_TRY(survey(f, &overlap));
+	if (overlap) {
+		WH_TRY(rebuild_sorted(t));
+		WH_TRY(survey(f, &overlap));
+	}
+	rows = t->n + t->run_rows;
+	WH_TRY(regions_join(f));
+	WH_TRY(columns_make(f, rows));
+	WH_TRY(wh_workers_run(t->ctx, NULL, f->portions.n, fill_unit, f));
+	WH_TRY(large_renumber(t));
+	columns_take(f, rows);
+	return slots_fill(t);
+}
+
 struct wh_err *wh_buftab_freeze(struct wh_buftab *t)
 {
-	bool overlap = false;
+	struct freeze f = {.t = t};
+	struct wh_err *e;
 
 	if (t->frozen)
 		return NULL;
-	wh_sort(t->segments.v, t->segments.n, sizeof(*t->segments.v), segment_cmp);
-	/* The usual case needs no work; interleaved segments are merged; overlaps are sorted out slowly. */
-	if (!segments_disjoint(t) || !segments_in_order(t) || !rows_disjoint(t))
-		WH_TRY(merge(t, &overlap));
-	if (overlap)
-		WH_TRY(rebuild_sorted(t));
-	WH_TRY(regions_make(t));
-	WH_TRY(bits_fill(t));
-	ranks_fill(t);
-	WH_TRY(slots_fill(t));
+	e = freeze(&f);
+	for (size_t i = 0; i < f.portions.n; i++)
+		WH_VEC_FINI(&f.portions.v[i].regions);
+	WH_VEC_FINI(&f.portions);
+	free(f.size);
+	free(f.cls);
+	free(f.state);
+	if (e)
+		return e;
 	if (t->n) {
 		t->min = t->regions[0].start;
 		t->max = t->regions[t->n_regions - 1].end;
@@ -650,25 +924,9 @@ void wh_buftab_set_row_state(struct wh_buftab *t, uint32_t row, enum wh_buf_stat
 	t->state[row] = (uint8_t)state;
 }
 
-/* First region whose rows reach @row; regions are in row order. */
-static const struct region *region_of_row(const struct wh_buftab *t, uint32_t row)
-{
-	size_t lo = 0, hi = t->n_regions;
-
-	while (hi - lo > 1) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (t->regions[mid].first_row <= row)
-			lo = mid;
-		else
-			hi = mid;
-	}
-	return &t->regions[lo];
-}
-
 uint64_t wh_buftab_addr(const struct wh_buftab *t, uint32_t row)
 {
-	const struct region *r = region_of_row(t, row);
+	const struct region *r = &t->regions[region_of(t, row)];
 	size_t lo = 0, hi;
 	uint64_t bits;
 	uint32_t k;
@@ -707,7 +965,7 @@ uint32_t wh_buftab_lower_bound(const struct wh_buftab *t, uint64_t addr)
 
 uint64_t wh_buftab_count(const struct wh_buftab *t)
 {
-	return t->n;
+	return t->n + t->run_rows;
 }
 
 uint64_t wh_buftab_size(const struct wh_buftab *t, uint32_t row)

@@ -46,13 +46,20 @@ struct slot {
 	uint32_t lo, hi;
 };
 
-/* Rows while the table is built: rising addresses, each a distance from the one before. */
+/*
+ * Rows while the table is built, in rising addresses: listed in the columns, each a distance from the one
+ * before, or a run of slots that differ in nothing but their address and take no column.
+ */
 struct segment {
-	uint64_t base; /* address of its first row */
-	uint64_t end;  /* highest end of any row so far */
-	uint64_t last; /* address of its last row */
-	size_t first;  /* index of its first row in the columns */
-	size_t n;
+	uint64_t base;	 /* address of its first row */
+	uint64_t end;	 /* highest end of any row so far */
+	uint64_t last;	 /* address of its last row */
+	size_t first;	 /* listed: index of its first row in the columns */
+	uint32_t n;	 /* rows */
+	uint32_t row;	 /* freeze: number of its first row */
+	uint32_t stride; /* [bytes] of a run; 0: listed */
+	uint32_t size;	 /* [bytes] of a run's rows */
+	uint16_t cls;	 /* of a run */
 };
 
 /* The few sizes that do not fit 32 bits. */
@@ -70,7 +77,8 @@ struct wh_buftab {
 	uint16_t *cls;
 	uint8_t *state;
 	uint32_t *delta; /* building only: [8 bytes] from the row before in its segment */
-	size_t n, cap;
+	size_t n, cap;	 /* building: rows in the columns */
+	size_t run_rows; /* building only: rows of runs */
 	WH_VEC(struct large_size) large; /* key: index while building, row when frozen */
 	bool frozen;
 
