@@ -759,7 +759,7 @@ static struct wh_err *columns_make(struct freeze *f, size_t rows)
 {
 	if (f->in_place)
 		return NULL;
-	f->size = wh_calloc(rows, sizeof(*f->size));
+	f->size = wh_alloc_table(rows, sizeof(*f->size)); /* looked up at random, like the leaves */
 	f->cls = wh_calloc(rows, sizeof(*f->cls));
 	f->state = wh_calloc(rows, sizeof(*f->state));
 	return f->size && f->cls && f->state ? NULL : &wh_err_nomem;
