@@ -233,26 +233,49 @@ static bool is_program_cache(const struct wh_kmem_cache *c)
  * the first word.  Where in ulwp_t that lies differs; but a word there that is the very start of a buffer
  * (programs hold what follows the header) is a root of such a list.
  */
-static struct wh_err *add_thread_lists(struct wh_umem *u, const struct wh_kmem_cache *c,
-				       struct wh_map *ret)
+static struct wh_err *add_thread_list(struct wh_umem *u, const struct wh_kmem_cache *c, uint64_t tp,
+				      struct wh_map *ret)
 {
 	size_t w = u->p->abi.word;
 
-	for (size_t i = 0; (c->flags & WH_UMF_PTC) && i < u->p->threads.n; i++)
-		for (uint64_t at = 0; u->p->threads.v[i].tp && at < ULWP_SPAN; at += w) {
-			const struct wh_kmem_buf *b;
-			uint64_t buf;
-			bool fresh = true;
+	for (uint64_t at = 0; tp && at < ULWP_SPAN; at += w) {
+		const struct wh_kmem_buf *b;
+		uint64_t buf;
+		bool fresh = true;
 
-			if (!wh_read_word(u->p->r, u->p->threads.v[i].tp + at, &buf))
+		if (!wh_read_word(u->p->r, tp + at, &buf))
+			break;
+		while (fresh && buf && (b = wh_kmem_find_buf(c, buf)) && b->addr == buf) {
+			WH_TRY(wh_map_set(ret, buf, 1, &fresh));
+			if (!wh_read_word(u->p->r, buf, &buf))
 				break;
-			while (fresh && buf && (b = wh_kmem_find_buf(c, buf)) && b->addr == buf) {
-				WH_TRY(wh_map_set(ret, buf, 1, &fresh));
-				if (!wh_read_word(u->p->r, buf, &buf))
-					break;
-			}
 		}
+	}
 	return NULL;
+}
+
+static struct wh_err *add_thread_lists(struct wh_umem *u, const struct wh_kmem_cache *c,
+				       struct wh_map *ret)
+{
+	for (size_t i = 0; (c->flags & WH_UMF_PTC) && i < u->p->threads.n; i++)
+		WH_TRY(add_thread_list(u, c, u->p->threads.v[i].tp, ret));
+	return NULL;
+}
+
+bool wh_umem_thread_cached(struct wh_umem *u, const struct wh_kmem_cache *c, size_t thread,
+			   uint64_t *ret)
+{
+	struct wh_map seen = WH_MAP_INIT;
+	struct wh_err *e = NULL;
+
+	if (c->flags & WH_UMF_PTC)
+		e = add_thread_list(u, c, u->p->threads.v[thread].tp, &seen);
+	*ret = seen.n;
+	wh_map_fini(&seen);
+	if (!e)
+		return true;
+	wh_err_destroy(e);
+	return false;
 }
 
 static struct wh_err *add_bufs(struct wh_umem *u, struct wh_kmem_cache *c, const struct wh_map *ptc)

@@ -12,7 +12,8 @@
 
 #include "analyzer/base/limits.h"
 
-#define LOG_SIZE_MAX (1ull << 34)
+#define LOG_SIZE_MAX   (1ull << 34)
+#define LOG_CHUNKS_MAX (1u << 16) /* the kernel makes four a processor */
 
 static void audit_decode(const struct wh_kmem *k, const uint8_t *p, uint64_t ctl,
 			 struct wh_audit *a)
@@ -83,7 +84,7 @@ bool wh_kmem_log_read(struct wh_kmem *k, uint64_t header, struct wh_kmem_log *re
 	    !wh_kmem_field(k, header, l->lh_chunksize, &g.chunksize) ||
 	    !wh_kmem_field(k, header, l->lh_nchunks, &g.nchunks))
 		return false;
-	if (!g.base || g.chunksize < k->audit_size || g.nchunks > 1u << 24 ||
+	if (!g.base || g.chunksize < k->audit_size || g.nchunks > LOG_CHUNKS_MAX ||
 	    g.chunksize > LOG_SIZE_MAX / (g.nchunks + 1))
 		return false;
 	*ret = g;
@@ -106,25 +107,38 @@ static int entry_cmp(const void *pa, const void *pb)
 	return a->addr < b->addr ? -1 : a->addr > b->addr;
 }
 
-/* The CPU that is writing to this chunk, by the address of a record in it. */
-static int32_t log_cpu(const uint64_t *start, const uint64_t *end, uint64_t n, uint64_t addr)
+/* The record that a processor writes next; what lies before it in its chunk is its own. */
+struct log_cpu {
+	uint64_t chunk, current;
+};
+
+static int32_t log_cpu_of(const struct log_cpu *cpus, uint64_t n, uint64_t chunk, uint64_t addr)
 {
 	for (uint64_t i = 0; i < n; i++)
-		if (addr >= start[i] && addr < end[i])
+		if (cpus[i].chunk == chunk && addr < cpus[i].current)
 			return (int32_t)i;
 	return -1;
 }
 
+/* Records back to back; what the dump lacks is stepped over, not asked for record by record. */
 static struct wh_err *log_chunk(struct wh_kmem *k, const struct wh_kmem_log *log, uint64_t chunk,
 				wh_log_vec *ret)
 {
 	uint64_t base = log->base + chunk * log->chunksize;
 	const struct wh_kmem_layout *l = &k->l;
 
-	for (uint64_t off = 0; off + k->audit_size <= log->chunksize; off += k->audit_size) {
+	for (uint64_t off = 0; off + k->audit_size <= log->chunksize;) {
 		struct wh_log_entry en = {.addr = base + off, .cpu = -1};
+		size_t run = 0;
+		enum wh_mem_state why;
 		uint64_t ts = 0;
 
+		if (!wh_reader_borrow(k->r, WH_VIRT, en.addr, 1, &run, &why)) {
+			off += (run ? run + k->audit_size - 1 : k->audit_size) / k->audit_size *
+			       k->audit_size;
+			continue;
+		}
+		off += k->audit_size;
 		if (!wh_kmem_field(k, en.addr, l->bc_timestamp, &ts) || !ts ||
 		    !wh_kmem_field(k, en.addr, l->bc_addr, &en.bufaddr))
 			continue;
@@ -134,29 +148,40 @@ static struct wh_err *log_chunk(struct wh_kmem *k, const struct wh_kmem_log *log
 	return NULL;
 }
 
-struct wh_err *wh_kmem_log_list(struct wh_kmem *k, const struct wh_kmem_log *log, wh_log_vec *ret)
+static struct wh_err *log_cpus(struct wh_kmem *k, const struct wh_kmem_log *log, uint64_t n,
+			       struct log_cpu **ret)
 {
 	const struct wh_kmem_layout *l = &k->l;
-	uint64_t n = l->clh_current.found ? k->ncpus : 0;
-	uint64_t *start = calloc((size_t)n + 1, 2 * sizeof(*start)), *end;
-	struct wh_err *e = start ? NULL : &wh_err_nomem;
 
-	if (e)
-		return e;
-	end = start + n + 1;
+	*ret = wh_calloc((size_t)n + 1, sizeof(**ret));
+	if (!*ret)
+		return &wh_err_nomem;
 	for (uint64_t i = 0; i < n; i++) {
-		uint64_t cpu = log->addr + l->lh_cpu.offset + i * l->clh_size, chunk = 0;
+		uint64_t cpu = log->addr + l->lh_cpu.offset + i * l->clh_size;
 
-		if (wh_kmem_field(k, cpu, l->clh_current, &end[i]) &&
-		    wh_kmem_field(k, cpu, l->clh_chunk, &chunk) && chunk < log->nchunks)
-			start[i] = log->base + chunk * log->chunksize;
+		if (!wh_kmem_field(k, cpu, l->clh_current, &(*ret)[i].current) ||
+		    !wh_kmem_field(k, cpu, l->clh_chunk, &(*ret)[i].chunk))
+			(*ret)[i].current = 0;
 	}
-	for (uint64_t c = 0; !e && c < log->nchunks; c++)
-		e = log_chunk(k, log, c, ret);
-	for (size_t i = 0; !e && i < ret->n; i++)
-		ret->v[i].cpu = log_cpu(start, end, n, ret->v[i].addr);
-	free(start);
-	if (!e && ret->n)
+	return NULL;
+}
+
+struct wh_err *wh_kmem_log_list(struct wh_kmem *k, const struct wh_kmem_log *log, wh_log_vec *ret)
+{
+	uint64_t n = k->l.clh_current.found ? k->ncpus : 0;
+	WH_AUTO_FREE struct log_cpu *cpus = NULL;
+
+	WH_TRY(log_cpus(k, log, n, &cpus));
+	for (uint64_t c = 0; c < log->nchunks; c++) {
+		size_t from = ret->n;
+
+		WH_TRY(log_chunk(k, log, c, ret));
+		for (size_t i = from; i < ret->n; i++)
+			ret->v[i].cpu = log_cpu_of(cpus, n, c, ret->v[i].addr);
+		if (wh_ctx_cancelled(k->ctx))
+			return &wh_err_cancelled;
+	}
+	if (ret->n)
 		wh_sort(ret->v, ret->n, sizeof(*ret->v), entry_cmp);
-	return e;
+	return NULL;
 }

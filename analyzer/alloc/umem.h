@@ -2,8 +2,8 @@
 /*
  * umem: libumem in a process core, on illumos and (its ports) on Linux.  The caches themselves are walked by
  * kmem_core; here is what a process adds: finding the library's structures without its symbols, choosing
- * the layout, malloc's headers, and which memory is the allocator's own.  Private to umem_find.c and
- * alloc_umem.c.
+ * the layout, malloc's headers, and which memory is the allocator's own.  For umem_find.c, alloc_umem.c
+ * and the umem dcmds of the shell.
  */
 #ifndef WH_ALLOC_UMEM_H
 #define WH_ALLOC_UMEM_H
@@ -34,5 +34,9 @@ struct wh_umem {
 struct wh_err *wh_umem_find(struct wh_umem *u, bool own) WH_MUST_CHECK;
 /** After wh_kmem_open: arenas that no symbol led to, the number of processors, the depth of stacks. */
 struct wh_err *wh_umem_complete(struct wh_umem *u) WH_MUST_CHECK;
+
+/** Buffers of walked cache @c on the list of thread @thread (UMF_PTC); false when memory is short. */
+bool wh_umem_thread_cached(struct wh_umem *u, const struct wh_kmem_cache *c, size_t thread,
+			   uint64_t *ret);
 
 #endif

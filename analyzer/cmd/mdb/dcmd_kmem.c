@@ -48,18 +48,6 @@ static const struct wh_mdb_col verbose_cols[] = {
 	{"contents", "CONTENTS", 16}, {"stack", "STACK", 1},
 };
 
-static void json_stack(struct wh_mdb *m, const uint64_t *pc, uint32_t n)
-{
-	struct wh_strbuf sb = WH_STRBUF_INIT;
-	char sym[256];
-
-	for (uint32_t i = 0; i < n; i++)
-		wh_strbuf_printf(&sb, "%s%s", i ? " " : "",
-				 wh_mdb_symbol(m, pc[i], sym, sizeof(sym)));
-	wh_mdb_cell(m, "%s", wh_strbuf_str(&sb));
-	wh_strbuf_fini(&sb);
-}
-
 static void verbose_json(struct wh_mdb *m, const struct wh_audit *r)
 {
 	wh_mdb_table(m, "bufctl", verbose_cols, 8, false);
@@ -70,8 +58,15 @@ static void verbose_json(struct wh_mdb *m, const struct wh_audit *r)
 	wh_mdb_cell_ptr(m, r->cache, false);
 	wh_mdb_cell_ptr(m, r->lastlog, false);
 	wh_mdb_cell_ptr(m, r->contents, false);
-	json_stack(m, r->stack, r->depth);
+	wh_mdb_cell_stack(m, r->stack, r->depth);
 	wh_mdb_row(m);
+}
+
+static void verbose_header(struct wh_mdb *m, bool header)
+{
+	if (header && !m->json)
+		wh_mdb_text(m, "%16s %16s %16s %16s\n%16s %16s %16s %16s\n", "ADDR", "BUFADDR",
+			    "TIMESTAMP", "THREAD", "", "CACHE", "LASTLOG", "CONTENTS");
 }
 
 struct wh_err *wh_mdb_bufctl_verbose(struct wh_mdb *m, uint64_t ctl, bool header)
@@ -86,9 +81,7 @@ struct wh_err *wh_mdb_bufctl_verbose(struct wh_mdb *m, uint64_t ctl, bool header
 		verbose_json(m, &r);
 		return NULL;
 	}
-	if (header)
-		wh_mdb_text(m, "%16s %16s %16s %16s\n%16s %16s %16s %16s\n", "ADDR", "BUFADDR",
-			    "TIMESTAMP", "THREAD", "", "CACHE", "LASTLOG", "CONTENTS");
+	verbose_header(m, header);
 	wh_mdb_text(m, m->il ? "%16llx %16llx %16llx %16llx\n" : "%16llx %16llx %16llx %16lld\n",
 		    (unsigned long long)ctl, (unsigned long long)r.addr,
 		    (unsigned long long)r.timestamp, (unsigned long long)r.thread);
@@ -158,13 +151,17 @@ static struct wh_err *bufctl_one(struct wh_mdb *m, const struct wh_mdb_call *c,
 	if (!wh_audit_read(m->kmem, ctl, &r))
 		return wh_err_new(WH_ERR_NOT_FOUND, "no bufctl can be read at %llx",
 				  (unsigned long long)ctl);
+	if (c->pipe_out)
+		return filter_passes(f, &r) ? wh_mdb_yield(c, ctl) : NULL;
+	/* The header comes even when the first one does not pass. */
+	if (verbose)
+		verbose_header(m, header);
+	else
+		wh_mdb_table(m, "bufctl", cols, 5, header);
 	if (!filter_passes(f, &r))
 		return NULL;
-	if (c->pipe_out)
-		return wh_mdb_yield(c, ctl);
 	if (verbose)
-		return wh_mdb_bufctl_verbose(m, ctl, header);
-	wh_mdb_table(m, "bufctl", cols, 5, header);
+		return wh_mdb_bufctl_verbose(m, ctl, false);
 	wh_mdb_cell_ptr(m, ctl, true);
 	wh_mdb_cell_ptr(m, r.addr, true);
 	wh_mdb_cell(m, "%12llx", (unsigned long long)r.timestamp);
@@ -244,19 +241,15 @@ struct wh_err *wh_dcmd_kmem_cache(struct wh_mdb *m, const struct wh_mdb_call *c)
 /* ---- kmausers ---- */
 
 struct user {
-	uint64_t data, bytes, count, hash;
+	uint64_t data, bytes, count;
 	uint64_t first; /* bufctl of the first seen */
 };
-typedef WH_VEC(struct user) user_vec;
-
-static int user_by_hash(const void *pa, const void *pb)
-{
-	const struct user *a = pa, *b = pb;
-
-	if (a->hash != b->hash)
-		return a->hash < b->hash ? -1 : 1;
-	return a->first < b->first ? -1 : a->first > b->first;
-}
+/* Allocations of one size by one stack are one entry: memory grows with the stacks, not with the buffers. */
+struct users {
+	WH_VEC(struct user) v;
+	struct wh_map by_stack; /* hash of size and stack to index */
+	bool each;
+};
 
 static int user_by_bytes(const void *pa, const void *pb)
 {
@@ -264,91 +257,128 @@ static int user_by_bytes(const void *pa, const void *pb)
 
 	if (a->bytes != b->bytes)
 		return a->bytes > b->bytes ? -1 : 1;
-	return user_by_hash(pa, pb);
+	return a->first < b->first ? -1 : a->first > b->first;
 }
 
-static struct wh_err *users_collect(struct wh_mdb *m, struct wh_kmem_cache *k, bool each,
-				    user_vec *v)
+static struct wh_err *users_add(struct users *u, const struct wh_kmem_cache *k,
+				const struct wh_audit *r)
 {
+	uint64_t at, hash = wh_hash_bytes(r->stack, r->depth * sizeof(*r->stack),
+					  k->bufsize ^ WH_HASH_SEED);
+	bool fresh;
+
+	if (!wh_map_find(&u->by_stack, hash, &at)) {
+		at = u->v.n;
+		WH_TRY(wh_map_set(&u->by_stack, hash, at, &fresh));
+		WH_TRY(WH_VEC_PUSH(&u->v, (struct user){.data = k->bufsize, .first = r->ctl}));
+	}
+	u->v.v[at].bytes += k->bufsize;
+	u->v.v[at].count++;
+	return NULL;
+}
+
+static struct wh_err *users_collect(struct wh_mdb *m, struct wh_kmem_cache *k, struct users *u)
+{
+	static const struct wh_mdb_col cols[] = {{"size", "", 0},
+						 {"addr", "", 0},
+						 {"thread", "", 0},
+						 {"cache", "", 0}};
 	struct wh_audit r;
 
 	WH_TRY(wh_kmem_walk(m->kmem, k));
 	for (size_t i = 0; i < k->bufs.n; i++) {
-		uint64_t h;
-
 		if (!wh_audit_read(m->kmem, k->bufs.v[i].ctl, &r))
 			continue;
-		if (each)
+		WH_TRY(users_add(u, k, &r));
+		if (!u->each)
+			continue;
+		if (!m->json) {
 			wh_mdb_text(m, "size %llu, addr %llx, thread %llx, cache %s\n",
 				    (unsigned long long)k->bufsize, (unsigned long long)r.addr,
 				    (unsigned long long)r.thread, k->name);
-		h = wh_hash_bytes(r.stack, r.depth * sizeof(*r.stack), k->bufsize ^ WH_HASH_SEED);
-		WH_TRY(WH_VEC_PUSH(v, (struct user){k->bufsize, k->bufsize, 1, h, r.ctl}));
+			continue;
+		}
+		wh_mdb_table(m, "allocations", cols, 4, false);
+		wh_mdb_cell(m, "%llu", (unsigned long long)k->bufsize);
+		wh_mdb_cell_ptr(m, r.addr, true);
+		wh_mdb_cell_ptr(m, r.thread, true);
+		wh_mdb_cell(m, "%s", k->name);
+		wh_mdb_row(m);
 	}
 	return NULL;
 }
 
-static void users_merge(user_vec *v)
+static void user_print(struct wh_mdb *m, const struct user *u, const struct wh_audit *r)
 {
-	size_t out = 0;
-
-	if (!v->n)
-		return;
-	qsort(v->v, v->n, sizeof(*v->v), user_by_hash);
-	for (size_t i = 1; i < v->n; i++) {
-		if (v->v[i].hash == v->v[out].hash && v->v[i].data == v->v[out].data) {
-			v->v[out].bytes += v->v[i].bytes;
-			v->v[out].count++;
-		} else {
-			v->v[++out] = v->v[i];
-		}
-	}
-	v->n = out + 1;
-	qsort(v->v, v->n, sizeof(*v->v), user_by_bytes);
-}
-
-static void users_print(struct wh_mdb *m, const user_vec *v, bool all)
-{
-	struct wh_audit r;
+	static const struct wh_mdb_col cols[] = {{"bytes", "", 0},
+						 {"allocations", "", 0},
+						 {"size", "", 0},
+						 {"stack", "", 0}};
 	char sym[256];
 
-	for (size_t i = 0; i < v->n; i++) {
-		const struct user *u = &v->v[i];
-
-		if (!all && u->bytes < 8192 && u->count < 100)
-			continue;
-		wh_mdb_text(m, "%llu bytes for %llu allocations with data size %llu:\n",
-			    (unsigned long long)u->bytes, (unsigned long long)u->count,
-			    (unsigned long long)u->data);
-		if (!wh_audit_read(m->kmem, u->first, &r))
-			continue;
-		for (uint32_t d = 0; d < r.depth; d++)
-			wh_mdb_text(m, "\t %s\n", wh_mdb_symbol(m, r.stack[d], sym, sizeof(sym)));
+	if (m->json) {
+		wh_mdb_table(m, "users", cols, 4, false);
+		wh_mdb_cell(m, "%llu", (unsigned long long)u->bytes);
+		wh_mdb_cell(m, "%llu", (unsigned long long)u->count);
+		wh_mdb_cell(m, "%llu", (unsigned long long)u->data);
+		wh_mdb_cell_stack(m, r->stack, r->depth);
+		wh_mdb_row(m);
+		return;
 	}
+	wh_mdb_text(m, "%llu bytes for %llu allocations with data size %llu:\n",
+		    (unsigned long long)u->bytes, (unsigned long long)u->count,
+		    (unsigned long long)u->data);
+	for (uint32_t d = 0; d < r->depth; d++)
+		wh_mdb_text(m, "\t %s\n", wh_mdb_symbol(m, r->stack[d], sym, sizeof(sym)));
 }
 
-struct wh_err *wh_dcmd_kmausers(struct wh_mdb *m, const struct wh_mdb_call *c)
+static void users_print(struct wh_mdb *m, struct users *u, bool all)
 {
-	enum { E = 1, F = 2 };
-	user_vec v = {0};
-	uint32_t set;
-	size_t rest;
-	struct wh_err *e = NULL;
+	struct wh_audit r;
 
-	WH_TRY(wh_mdb_need_kmem(m, c));
-	WH_TRY(wh_mdb_opts(c, "ef", "", &set, NULL, &rest));
-	for (size_t i = 0; !e && i < m->kmem->caches.n; i++) {
+	if (u->v.n)
+		qsort(u->v.v, u->v.n, sizeof(*u->v.v), user_by_bytes);
+	for (size_t i = 0; i < u->v.n; i++)
+		if ((all || u->v.v[i].bytes >= 8192 || u->v.v[i].count >= 100) &&
+		    wh_audit_read(m->kmem, u->v.v[i].first, &r))
+			user_print(m, &u->v.v[i], &r);
+}
+
+/* The caches that arguments name, or all. */
+static struct wh_err *users_all(struct wh_mdb *m, const struct wh_mdb_call *c, size_t rest,
+				struct users *u)
+{
+	for (size_t a = rest; a < c->argc; a++)
+		if (!wh_kmem_find_cache_name(m->kmem, c->argv[a]))
+			return wh_err_new(WH_ERR_NOT_FOUND, "%s: there is no cache named %s",
+					  c->name, c->argv[a]);
+	for (size_t i = 0; i < m->kmem->caches.n; i++) {
 		struct wh_kmem_cache *k = &m->kmem->caches.v[i];
 		bool named = rest == c->argc;
 
 		for (size_t a = rest; a < c->argc; a++)
 			named |= !strcmp(c->argv[a], k->name);
 		if (named && (k->flags & WH_KMF_AUDIT) && !k->lying)
-			e = users_collect(m, k, set & F, &v);
+			WH_TRY(users_collect(m, k, u));
 	}
-	users_merge(&v);
+	return NULL;
+}
+
+struct wh_err *wh_dcmd_kmausers(struct wh_mdb *m, const struct wh_mdb_call *c)
+{
+	enum { E = 1, F = 2 };
+	struct users u = {.by_stack = WH_MAP_INIT};
+	uint32_t set;
+	size_t rest;
+	struct wh_err *e = NULL;
+
+	WH_TRY(wh_mdb_need_kmem(m, c));
+	WH_TRY(wh_mdb_opts(c, "ef", "", &set, NULL, &rest));
+	u.each = set & F;
+	e = users_all(m, c, rest, &u);
 	if (!e)
-		users_print(m, &v, set & E);
-	WH_VEC_FINI(&v);
+		users_print(m, &u, set & E);
+	WH_VEC_FINI(&u.v);
+	wh_map_fini(&u.by_stack);
 	return e;
 }

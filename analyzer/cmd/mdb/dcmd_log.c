@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Logs, statistics and verification: ::kmem_log, ::kmalog, ::kmastat, ::kmem_verify. */
+/* Logs, statistics and verification: ::kmem_log, ::kmalog, ::kmastat, ::kmem_verify, and libumem's twins. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,13 +59,38 @@ struct wh_err *wh_dcmd_kmem_log(struct wh_mdb *m, const struct wh_mdb_call *c)
 	return e;
 }
 
+/* One transaction, as long before the newest as @delta nanoseconds. */
+static void log_block(struct wh_mdb *m, const struct wh_audit *r, uint64_t delta)
+{
+	static const struct wh_mdb_col cols[] = {{"before_newest", "", 0},
+						 {"addr", "", 0},
+						 {"cache", "", 0},
+						 {"stack", "", 0}};
+	const struct wh_kmem_cache *k = wh_kmem_find_cache(m->kmem, r->cache);
+	unsigned long long s = delta / 1000000000, ns = delta % 1000000000;
+	char sym[256];
+
+	if (m->json) {
+		wh_mdb_table(m, "transactions", cols, 4, false);
+		wh_mdb_cell(m, "%llu.%09llu", s, ns);
+		wh_mdb_cell_ptr(m, r->addr, true);
+		wh_mdb_cell(m, "%s", k ? k->name : "?");
+		wh_mdb_cell_stack(m, r->stack, r->depth);
+		wh_mdb_row(m);
+		return;
+	}
+	wh_mdb_text(m, "\nT-%llu.%09llu  addr=%llx  %s\n", s, ns, (unsigned long long)r->addr,
+		    k ? k->name : "?");
+	for (uint32_t d = 0; d < r->depth; d++)
+		wh_mdb_text(m, "\t %s\n", wh_mdb_symbol(m, r->stack[d], sym, sizeof(sym)));
+}
+
 struct wh_err *wh_dcmd_kmalog(struct wh_mdb *m, const struct wh_mdb_call *c)
 {
 	const char *var;
 	struct wh_kmem_log log;
 	wh_log_vec v = {0};
 	struct wh_err *e;
-	char sym[256];
 
 	WH_TRY(wh_mdb_need_kmem(m, c));
 	var = m->kmem->flavour->transaction_log;
@@ -80,18 +105,9 @@ struct wh_err *wh_dcmd_kmalog(struct wh_mdb *m, const struct wh_mdb_call *c)
 	e = wh_kmem_log_list(m->kmem, &log, &v);
 	for (size_t i = 0; !e && i < v.n; i++) {
 		struct wh_audit r;
-		uint64_t delta = (uint64_t)(v.v[0].timestamp - v.v[i].timestamp);
-		const struct wh_kmem_cache *k;
 
-		if (!wh_audit_read(m->kmem, v.v[i].addr, &r))
-			continue;
-		k = wh_kmem_find_cache(m->kmem, r.cache);
-		wh_mdb_text(m, "\nT-%llu.%09llu  addr=%llx  %s\n",
-			    (unsigned long long)(delta / 1000000000),
-			    (unsigned long long)(delta % 1000000000), (unsigned long long)r.addr,
-			    k ? k->name : "?");
-		for (uint32_t d = 0; d < r.depth; d++)
-			wh_mdb_text(m, "\t %s\n", wh_mdb_symbol(m, r.stack[d], sym, sizeof(sym)));
+		if (wh_audit_read(m->kmem, v.v[i].addr, &r))
+			log_block(m, &r, (uint64_t)v.v[0].timestamp - (uint64_t)v.v[i].timestamp);
 	}
 	WH_VEC_FINI(&v);
 	return e;
@@ -104,125 +120,203 @@ struct unit {
 	const char *suffix;
 };
 
-static void amount(char *buf, size_t cap, uint64_t bytes, const struct unit *u)
+static void amount(struct wh_mdb *m, uint64_t bytes, const struct unit *u)
 {
-	snprintf(buf, cap, "%llu%s", (unsigned long long)(bytes / u->divisor), u->suffix);
+	wh_mdb_cell(m, "%llu%s", (unsigned long long)(bytes / u->divisor), u->suffix);
 }
 
 static const struct wh_mdb_col stat_cols[] = {
-	{"cache", "cache", -25},    {"buf_size", "buf", 6},	     {"buf_in_use", "buf", 6},
-	{"buf_total", "buf", 6},    {"memory_in_use", "memory", 11}, {"alloc_succeed", "alloc", 9},
-	{"alloc_fail", "alloc", 5},
+	{"cache", "", -25},	{"buf_size", "", 6},	  {"buf_in_use", "", 6},   {"buf_total", "", 6},
+	{"memory_in_use", "", 11}, {"alloc_succeed", "", 9}, {"alloc_fail", "", 5},
+};
+/* libumem keeps buffers in its threads as well. */
+static const struct wh_mdb_col ustat_cols[] = {
+	{"cache", "", -25},    {"buf_size", "", 6},	  {"buf_in_use", "", 6},    {"buf_in_ptc", "", 6},
+	{"buf_total", "", 6},  {"memory_in_use", "", 11}, {"alloc_succeed", "", 9}, {"alloc_fail", "", 5},
+};
+static const struct wh_mdb_col total_cols[] = {
+	{"arena", "", -25}, {"memory_in_use", "", 11}, {"alloc_succeed", "", 9}, {"alloc_fail", "", 5}};
+static const struct wh_mdb_col vmem_cols[] = {
+	{"vmem", "", -25},    {"in_use", "", 11},	{"total", "", 11},
+	{"import", "", 11},   {"alloc_succeed", "", 9}, {"alloc_fail", "", 5},
 };
 
+/* What the caches on one arena add up to. */
+struct stat_sum {
+	uint64_t bytes, alloc, fail;
+};
+
+static uint64_t cached_by_threads(struct wh_mdb *m, const struct wh_kmem_cache *k)
+{
+	uint64_t sum = 0, n;
+
+	for (size_t i = 0; m->umem && i < m->umem->p->threads.n; i++)
+		sum += wh_umem_thread_cached(m->umem, k, i, &n) ? n : 0;
+	return sum;
+}
+
 static struct wh_err *stat_row(struct wh_mdb *m, struct wh_kmem_cache *k, const struct unit *u,
-			       uint64_t *ret_bytes)
+			       struct stat_sum *sum)
 {
 	uint64_t bytes = (k->slab_create - k->slab_destroy) * k->slabsize, in_use;
-	char buf[32];
 
+	/* Threads' lists are told by the buffers of the cache. */
+	WH_TRY(m->umem ? wh_kmem_walk(m->kmem, k) : NULL);
 	WH_TRY(wh_kmem_walk_free(m->kmem, k));
 	in_use = k->buftotal - k->mags.n - k->slab_frees;
 	if (in_use > k->buftotal)
 		in_use = k->bufs.n;
-	amount(buf, sizeof(buf), bytes, u);
 	wh_mdb_cell(m, "%s", k->name);
 	wh_mdb_cell(m, "%llu", (unsigned long long)k->bufsize);
 	wh_mdb_cell(m, "%llu", (unsigned long long)in_use);
+	if (m->umem && (k->flags & WH_UMF_PTC))
+		wh_mdb_cell(m, "%llu", (unsigned long long)cached_by_threads(m, k));
+	else if (m->umem)
+		wh_mdb_cell(m, "-");
 	wh_mdb_cell(m, "%llu", (unsigned long long)k->buftotal);
-	wh_mdb_cell(m, "%s", buf);
+	amount(m, bytes, u);
 	wh_mdb_cell(m, "%llu",
 		    (unsigned long long)(k->slab_alloc + k->depot_alloc + k->cpu_allocs));
 	wh_mdb_cell(m, "%llu", (unsigned long long)k->alloc_fail);
 	wh_mdb_row(m);
-	*ret_bytes += bytes;
+	sum->bytes += bytes;
+	sum->alloc += k->slab_alloc + k->depot_alloc + k->cpu_allocs;
+	sum->fail += k->alloc_fail;
 	return NULL;
 }
 
-unsigned int wh_mdb_arena_depth(const struct wh_kmem *k, const struct wh_vmem *v)
+static void dashes(struct wh_mdb *m, const struct wh_mdb_col *cols, size_t n)
 {
-	unsigned int depth = 0;
-
-	for (uint64_t at = v->source; at && depth < 16; depth++) {
-		uint64_t next = 0;
-
-		for (size_t i = 0; i < k->arenas.n; i++)
-			if (k->arenas.v[i].addr == at)
-				next = k->arenas.v[i].source;
-		at = next;
-	}
-	return depth;
+	if (m->json)
+		return;
+	for (size_t i = 0; i < n; i++)
+		wh_mdb_text(m, "%s%.*s", i ? " " : "", abs(cols[i].width), WH_MDB_DASHES);
+	wh_mdb_text(m, "\n");
 }
 
-static void stat_arenas(struct wh_mdb *m, const struct unit *u)
+static void stat_header(struct wh_mdb *m)
 {
-	static const struct wh_mdb_col cols[] = {
-		{"vmem", "vmem", -25},	  {"in_use", "memory", 11},	 {"total", "memory", 11},
-		{"import", "memory", 11}, {"alloc_succeed", "alloc", 9}, {"alloc_fail", "alloc", 5},
-	};
+	if (m->json)
+		return;
+	wh_mdb_text(m, "%-25s %6s %6s %s%6s %11s %9s %5s\n%-25s %6s %6s %s%6s %11s %9s %5s\n", "cache",
+		    "buf", "buf", m->umem ? "   buf " : "", "buf", "memory", "alloc", "alloc", "name",
+		    "size", "in use", m->umem ? "in ptc " : "", "total", "in use", "succeed", "fail");
+}
+
+static void stat_total(struct wh_mdb *m, const struct wh_vmem *v, const struct stat_sum *sum,
+		       const struct unit *u)
+{
+	char name[48];
+
+	if (!sum->alloc)
+		return;
+	snprintf(name, sizeof(name), "Total [%s]", v->name);
+	wh_mdb_cell(m, "%s", m->json ? v->name : name);
+	/* the columns between belong to caches */
+	if (!m->json)
+		wh_mdb_text(m, "%*s", m->umem ? 28 : 21, "");
+	amount(m, sum->bytes, u);
+	wh_mdb_cell(m, "%llu", (unsigned long long)sum->alloc);
+	wh_mdb_cell(m, "%llu", (unsigned long long)sum->fail);
+	wh_mdb_row(m);
+}
+
+static void stat_arenas(struct wh_mdb *m, const struct unit *u, const size_t *order)
+{
 	struct wh_kmem *k = m->kmem;
 
 	if (!m->json)
 		wh_mdb_text(m, "\n%-25s %11s %11s %11s %9s %5s\n%-25s %11s %11s %11s %9s %5s\n",
 			    "vmem", "memory", "memory", "memory", "alloc", "alloc", "name",
 			    "in use", "total", "import", "succeed", "fail");
-	wh_mdb_table(m, "arenas", cols, 6, false);
+	dashes(m, vmem_cols, 6);
+	wh_mdb_table(m, "arenas", vmem_cols, 6, false);
 	for (size_t i = 0; i < k->arenas.n; i++) {
-		const struct wh_vmem *v = &k->arenas.v[i];
-		char name[128], buf[32];
+		const struct wh_vmem *v = &k->arenas.v[order[i]];
 
-		snprintf(name, sizeof(name), "%*s%s", (int)(4 * wh_mdb_arena_depth(k, v)), "",
-			 v->name);
-		wh_mdb_cell(m, "%s", name);
-		amount(buf, sizeof(buf), v->inuse, u);
-		wh_mdb_cell(m, "%s", buf);
-		amount(buf, sizeof(buf), v->total, u);
-		wh_mdb_cell(m, "%s", buf);
-		amount(buf, sizeof(buf), v->import, u);
-		wh_mdb_cell(m, "%s", buf);
+		wh_mdb_cell(m, "%*s%s", (int)(4 * wh_mdb_arena_depth(k, v)), "", v->name);
+		amount(m, v->inuse, u);
+		amount(m, v->total, u);
+		amount(m, v->import, u);
 		wh_mdb_cell(m, "%llu", (unsigned long long)v->alloc);
 		wh_mdb_cell(m, "%llu", (unsigned long long)v->fail);
 		wh_mdb_row(m);
 	}
+	dashes(m, vmem_cols, 6);
+}
+
+/* libumem: how much each thread keeps, and what part of that belongs to which cache. */
+static void stat_threads(struct wh_mdb *m)
+{
+	static const struct wh_mdb_col cols[] = {
+		{"tid", "", 3}, {"cache", "", -25}, {"buffers", "", 8}, {"bytes", "", 11}};
+	bool header = !m->json;
+
+	for (size_t t = 0; m->umem && t < m->umem->p->threads.n; t++)
+		for (size_t i = 0; i < m->kmem->caches.n; i++) {
+			const struct wh_kmem_cache *k = &m->kmem->caches.v[i];
+			uint64_t n = 0;
+
+			if (!(k->flags & WH_UMF_PTC) || !wh_umem_thread_cached(m->umem, k, t, &n) ||
+			    !n)
+				continue;
+			if (header)
+				wh_mdb_text(m, "\n%3s %-25s %8s %11s\n", "tid", "cache", "buffers",
+					    "bytes");
+			header = false;
+			wh_mdb_table(m, "threads", cols, 4, false);
+			wh_mdb_cell(m, "%llu", (unsigned long long)m->umem->p->threads.v[t].tid);
+			wh_mdb_cell(m, "%s", k->name);
+			wh_mdb_cell(m, "%llu", (unsigned long long)n);
+			wh_mdb_cell(m, "%lluB", (unsigned long long)(n * k->bufsize));
+			wh_mdb_row(m);
+		}
+}
+
+static struct wh_err *stat_caches(struct wh_mdb *m, const struct unit *u, const size_t *order,
+				  struct stat_sum *sums)
+{
+	const struct wh_mdb_col *cols = m->umem ? ustat_cols : stat_cols;
+	size_t n = m->umem ? 8 : 7;
+
+	stat_header(m);
+	dashes(m, cols, n);
+	wh_mdb_table(m, "kmastat", cols, n, false);
+	for (size_t i = 0; i < m->kmem->caches.n; i++) {
+		size_t a = 0;
+
+		while (a < m->kmem->arenas.n && m->kmem->arenas.v[a].addr != m->kmem->caches.v[i].arena)
+			a++;
+		WH_TRY(stat_row(m, &m->kmem->caches.v[i], u, &sums[a]));
+	}
+	dashes(m, cols, n);
+	wh_mdb_table(m, "totals", total_cols, 4, false);
+	for (size_t i = 0; i < m->kmem->arenas.n; i++)
+		stat_total(m, &m->kmem->arenas.v[order[i]], &sums[order[i]], u);
+	dashes(m, cols, n);
+	return NULL;
 }
 
 struct wh_err *wh_dcmd_kmastat(struct wh_mdb *m, const struct wh_mdb_call *c)
 {
 	static const struct unit units[] = {
 		{1, "B"}, {1 << 10, "K"}, {1 << 20, "M"}, {1 << 30, "G"}};
-	const struct unit *u = &units[0];
+	WH_AUTO_FREE struct stat_sum *sums = NULL;
+	WH_AUTO_FREE size_t *order = NULL;
+	const struct unit *u;
 	uint32_t set;
 	size_t rest;
 
 	WH_TRY(wh_mdb_need_kmem(m, c));
 	WH_TRY(wh_mdb_opts(c, "kmg", "", &set, NULL, &rest));
 	u = set & 4 ? &units[3] : set & 2 ? &units[2] : set & 1 ? &units[1] : &units[0];
-	wh_mdb_table(m, "kmastat", stat_cols, 7, true);
-	if (!m->json)
-		wh_mdb_text(m, "%-25s %6s %6s %6s %11s %9s %5s\n%-25s %6s %6s %6s %11s %9s %5s\n",
-			    "name", "size", "in use", "total", "in use", "succeed", "fail",
-			    "-------------------------", "------", "------", "------",
-			    "-----------", "---------", "-----");
-	for (size_t a = 0; a <= m->kmem->arenas.n; a++) {
-		uint64_t id = a < m->kmem->arenas.n ? m->kmem->arenas.v[a].addr : 0, bytes = 0;
-		bool any = false;
-		char buf[32];
-
-		for (size_t i = 0; i < m->kmem->caches.n; i++) {
-			struct wh_kmem_cache *k = &m->kmem->caches.v[i];
-
-			if (a < m->kmem->arenas.n ? k->arena != id : *k->arena_name != '\0')
-				continue;
-			any = true;
-			WH_TRY(stat_row(m, k, u, &bytes));
-		}
-		amount(buf, sizeof(buf), bytes, u);
-		if (any && !m->json)
-			wh_mdb_text(m, "%-25s %6s %6s %6s %11s\n",
-				    a < m->kmem->arenas.n ? m->kmem->arenas.v[a].name : "?",
-				    "Total", "", "", buf);
-	}
-	stat_arenas(m, u);
+	sums = wh_calloc(m->kmem->arenas.n + 1, sizeof(*sums));
+	if (!sums)
+		return &wh_err_nomem;
+	WH_TRY(wh_mdb_arena_order(m->kmem, &order));
+	WH_TRY(stat_caches(m, u, order, sums));
+	stat_arenas(m, u, order);
+	stat_threads(m);
 	return NULL;
 }
 

@@ -101,7 +101,8 @@ struct wh_err *wh_mdb_open(struct wh_run *run, struct wh_mdb *m)
 		m->types = u->names ? u->names->types : NULL;
 		for (size_t i = 0; i < u->heaps.n; i++)
 			if (u->heaps.v[i].ops == &wh_heap_umem)
-				m->kmem = &((struct wh_umem *)u->heaps.v[i].priv)->k;
+				m->umem = u->heaps.v[i].priv;
+		m->kmem = m->umem ? &m->umem->k : NULL;
 	} else if (m->t->ops == &wh_target_linux_ops) {
 		m->types = ((struct wh_lx *)m->t->priv)->names->types;
 	}

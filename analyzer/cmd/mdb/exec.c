@@ -10,14 +10,15 @@
  * Each stage is called once for each address that the stage before yields.
  */
 #include <ctype.h>
-#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "analyzer/cmd/mdb/mdb.h"
 
-#define STAGES_MAX 32
+#define STAGES_MAX   32
+#define WARNINGS_MAX 20 /* of one line */
 
 struct stage {
 	char *name;  /* of a dcmd; "" when the stage is an expression alone */
@@ -173,6 +174,21 @@ static struct wh_err *call_stage(struct wh_mdb *m, const struct stage *st, bool 
 	return d->fn(m, &c);
 }
 
+/* What one address of many lacks is no reason to stop: mdb warns and goes on, and so do we. */
+static struct wh_err *warn(struct wh_mdb *m, struct wh_err *e)
+{
+	char *text;
+
+	if (!wh_err_is(e, WH_ERR_NOT_FOUND) && !wh_err_is(e, WH_ERR_FAULT))
+		return e;
+	if (m->warned++ < WARNINGS_MAX && (text = wh_err_text(e))) {
+		fprintf(stderr, "weephole: %s\n", text);
+		free(text);
+	}
+	wh_err_destroy(e);
+	return NULL;
+}
+
 static struct wh_err *run_stage(struct wh_mdb *m, const struct stage *st, const wh_addr_vec *in,
 				bool last, wh_addr_vec *out)
 {
@@ -182,6 +198,8 @@ static struct wh_err *run_stage(struct wh_mdb *m, const struct stage *st, const 
 		e = call_stage(m, st, st->has_addr, st->addr, last, true, out);
 	for (size_t i = 0; in && !e && i < in->n; i++) {
 		e = call_stage(m, st, true, in->v[i], last, i == 0, out);
+		if (e && in->n > 1)
+			e = warn(m, e);
 		if (!e && wh_ctx_cancelled(m->t->ctx))
 			e = &wh_err_cancelled;
 	}
@@ -218,6 +236,7 @@ static struct wh_err *run_pipeline(struct wh_mdb *m, const char **s)
 
 static struct wh_err *to_shell(struct wh_mdb *m, const char *command)
 {
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
 	FILE *f;
 
 	if (m->no_shell)
@@ -226,9 +245,12 @@ static struct wh_err *to_shell(struct wh_mdb *m, const char *command)
 	f = popen(command, "w");
 	if (!f)
 		return wh_err_os(NULL, "cannot run \"%s\"", command);
+	/* The command may have enough before we are done ("! head"); it was started with the usual signals. */
+	sigaction(SIGPIPE, &ignore, &before);
 	fputs(wh_strbuf_str(&m->out), f);
 	wh_strbuf_clear(&m->out);
 	pclose(f);
+	sigaction(SIGPIPE, &before, NULL);
 	return NULL;
 }
 
@@ -256,6 +278,7 @@ struct wh_err *wh_mdb_eval(struct wh_mdb *m, const char *line)
 	const char *s = skip(line);
 	struct wh_err *e = NULL;
 
+	m->warned = 0;
 	json_begin(m, line);
 	while (!e && *s && !m->quit) {
 		if (*s == ';' || *s == '\n') {
@@ -277,5 +300,7 @@ struct wh_err *wh_mdb_eval(struct wh_mdb *m, const char *line)
 	}
 	wh_arena_fini(&m->arena);
 	m->arena = (struct wh_arena)WH_ARENA_INIT;
+	if (m->warned > WARNINGS_MAX)
+		fprintf(stderr, "weephole: and %zu more like that\n", m->warned - WARNINGS_MAX);
 	return e;
 }

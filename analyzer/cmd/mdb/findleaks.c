@@ -309,8 +309,7 @@ static void print_total(struct wh_mdb *m, int table, uint64_t count, uint64_t by
 
 	if (m->json)
 		return;
-	wh_mdb_text(m, "------------------------------------"
-		       "------------------------------------\n");
+	wh_mdb_text(m, WH_MDB_DASHES "\n");
 	wh_mdb_text(m, "%*s %7llu %s%s, %llu byte%s\n", table == TABLE_VMEM ? 16 : m->pw, "Total",
 		    (unsigned long long)count, noun, count == 1 ? "" : "s",
 		    (unsigned long long)bytes, bytes == 1 ? "" : "s");

@@ -12,6 +12,7 @@
 #ifndef WH_CMD_MDB_H
 #define WH_CMD_MDB_H
 
+#include "analyzer/alloc/umem.h"
 #include "analyzer/base/strbuf.h"
 #include "analyzer/cmd/cmd.h"
 #include "analyzer/target/illumos.h"
@@ -43,6 +44,7 @@ struct wh_mdb {
 	struct wh_target *t;	      /**< borrowed */
 	struct wh_illumos_target *il; /**< NULL when the target is none */
 	struct wh_kmem *kmem;	      /**< of the kernel, or libumem's in a process; NULL none */
+	struct wh_umem *umem;	      /**< libumem in a process; NULL none */
 	struct wh_types *types;	      /**< NULL none */
 	struct wh_abi abi;
 	int pw; /**< digits of a pointer */
@@ -53,6 +55,7 @@ struct wh_mdb {
 	struct wh_column
 		json_cols[WH_MDB_ARGS_MAX]; /**< borrowed by the emitter while a table is open */
 	bool json, in_table, no_shell, quit;
+	size_t warned; /**< addresses of a pipe that a dcmd could not use */
 	struct wh_mleaks leaks;
 	struct wh_arena arena; /**< for one command line */
 };
@@ -110,6 +113,8 @@ struct wh_err *wh_mdb_format(struct wh_mdb *m, const char *format, bool memory, 
 
 /* ---- output ---- */
 void wh_mdb_text(struct wh_mdb *m, const char *fmt, ...) WH_PRINTF(2, 3);
+#define WH_MDB_DASHES \
+	"------------------------------------------------------------------------"
 #define WH_MDB_PTR 99 /**< column width: as many digits as a pointer has */
 /** Starts a table (header printed with @header), or goes on with the one of the call before. */
 void wh_mdb_table(struct wh_mdb *m, const char *key, const struct wh_mdb_col *cols, size_t n,
@@ -117,6 +122,8 @@ void wh_mdb_table(struct wh_mdb *m, const char *key, const struct wh_mdb_col *co
 void wh_mdb_cell(struct wh_mdb *m, const char *fmt, ...) WH_PRINTF(2, 3);
 /** A pointer: zero-padded to the target's width, or right-justified when @pad is false. */
 void wh_mdb_cell_ptr(struct wh_mdb *m, uint64_t v, bool pad);
+/** Program counters as symbols, in one cell (for JSON). */
+void wh_mdb_cell_stack(struct wh_mdb *m, const uint64_t *pc, uint32_t n);
 void wh_mdb_row(struct wh_mdb *m);
 /** JSON: closes the table and hands over what was said in words. */
 void wh_mdb_json_flush(struct wh_mdb *m);
@@ -154,6 +161,8 @@ bool wh_mdb_interesting(const struct wh_mdb *m, const struct wh_kmem_cache *c);
 
 /** How many arenas an arena imports through, for indentation. */
 unsigned int wh_mdb_arena_depth(const struct wh_kmem *k, const struct wh_vmem *v);
+/** Indices of the arenas, each followed by those that import from it; *ret is the caller's. */
+struct wh_err *wh_mdb_arena_order(const struct wh_kmem *k, size_t **ret) WH_MUST_CHECK;
 
 /* ---- dcmds by file ---- */
 #define WH_DCMD(f) struct wh_err *f(struct wh_mdb *m, const struct wh_mdb_call *c) WH_MUST_CHECK

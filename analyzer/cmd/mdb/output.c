@@ -83,6 +83,19 @@ void wh_mdb_table(struct wh_mdb *m, const char *key, const struct wh_mdb_col *co
 		wh_strbuf_putc(&m->out, '\n');
 }
 
+static void cell_str(struct wh_mdb *m, const char *text)
+{
+	if (m->json) {
+		if (!m->col)
+			wh_emit_row(m->run->emit);
+		wh_emit_cell_str(m->run->emit, text + strspn(text, " "));
+		m->col++;
+		return;
+	}
+	wh_strbuf_printf(&m->out, "%s%*s", m->col ? " " : "", col_width(m, m->col), text);
+	m->col++;
+}
+
 void wh_mdb_cell(struct wh_mdb *m, const char *fmt, ...)
 {
 	char buf[1024];
@@ -91,15 +104,7 @@ void wh_mdb_cell(struct wh_mdb *m, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
-	if (m->json) {
-		if (!m->col)
-			wh_emit_row(m->run->emit);
-		wh_emit_cell_str(m->run->emit, buf + strspn(buf, " "));
-		m->col++;
-		return;
-	}
-	wh_strbuf_printf(&m->out, "%s%*s", m->col ? " " : "", col_width(m, m->col), buf);
-	m->col++;
+	cell_str(m, buf);
 }
 
 void wh_mdb_cell_ptr(struct wh_mdb *m, uint64_t v, bool pad)
@@ -108,6 +113,18 @@ void wh_mdb_cell_ptr(struct wh_mdb *m, uint64_t v, bool pad)
 		wh_mdb_cell(m, "%0*llx", m->pw, (unsigned long long)v);
 	else
 		wh_mdb_cell(m, "%llx", (unsigned long long)v);
+}
+
+void wh_mdb_cell_stack(struct wh_mdb *m, const uint64_t *pc, uint32_t n)
+{
+	struct wh_strbuf sb = WH_STRBUF_INIT;
+	char sym[256];
+
+	for (uint32_t i = 0; i < n; i++)
+		wh_strbuf_printf(&sb, "%s%s", i ? " " : "",
+				 wh_mdb_symbol(m, pc[i], sym, sizeof(sym)));
+	cell_str(m, wh_strbuf_str(&sb));
+	wh_strbuf_fini(&sb);
 }
 
 void wh_mdb_row(struct wh_mdb *m)

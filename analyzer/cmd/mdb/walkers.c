@@ -144,9 +144,12 @@ static struct wh_err *walk_leakbuf(struct wh_mdb *m, bool has, uint64_t addr, wh
 
 static struct wh_err *walk_vmem(struct wh_mdb *m, bool has, uint64_t addr, wh_addr_vec *ret)
 {
+	WH_AUTO_FREE size_t *order = NULL;
+
 	(void)has, (void)addr;
+	WH_TRY(wh_mdb_arena_order(m->kmem, &order));
 	for (size_t i = 0; i < m->kmem->arenas.n; i++)
-		WH_TRY(WH_VEC_PUSH(ret, m->kmem->arenas.v[i].addr));
+		WH_TRY(WH_VEC_PUSH(ret, m->kmem->arenas.v[order[i]].addr));
 	return NULL;
 }
 

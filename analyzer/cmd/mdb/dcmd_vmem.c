@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Arenas: ::vmem, ::vmem_seg. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/cmd/mdb/mdb.h"
+
+#define DEPTH_MAX 16
+
+static size_t arena_at(const struct wh_kmem *k, uint64_t addr)
+{
+	size_t i = 0;
+
+	while (i < k->arenas.n && k->arenas.v[i].addr != addr)
+		i++;
+	return i;
+}
+
+unsigned int wh_mdb_arena_depth(const struct wh_kmem *k, const struct wh_vmem *v)
+{
+	unsigned int depth = 0;
+
+	while (v->source && depth < DEPTH_MAX) {
+		size_t i = arena_at(k, v->source);
+
+		depth++;
+		if (i == k->arenas.n)
+			break;
+		v = &k->arenas.v[i];
+	}
+	return depth;
+}
+
+/* @parent and all that import from it, those that come first in the list first. */
+static void order_from(const struct wh_kmem *k, size_t parent, bool *done, size_t *order, size_t *n,
+		       unsigned int depth)
+{
+	if (done[parent] || depth > DEPTH_MAX)
+		return;
+	done[parent] = true;
+	order[(*n)++] = parent;
+	for (size_t i = 0; i < k->arenas.n; i++)
+		if (k->arenas.v[i].source == k->arenas.v[parent].addr)
+			order_from(k, i, done, order, n, depth + 1);
+}
+
+struct wh_err *wh_mdb_arena_order(const struct wh_kmem *k, size_t **ret)
+{
+	WH_AUTO_FREE bool *done = wh_calloc(k->arenas.n + 1, sizeof(*done));
+	size_t n = 0;
+
+	*ret = wh_calloc(k->arenas.n + 1, sizeof(**ret));
+	if (!*ret || !done)
+		return &wh_err_nomem;
+	for (size_t i = 0; i < k->arenas.n; i++)
+		if (arena_at(k, k->arenas.v[i].source) == k->arenas.n)
+			order_from(k, i, done, *ret, &n, 0);
+	/* what imports from itself, in a damaged list */
+	for (size_t i = 0; i < k->arenas.n; i++)
+		order_from(k, i, done, *ret, &n, 0);
+	return NULL;
+}
+
+struct wh_err *wh_dcmd_vmem(struct wh_mdb *m, const struct wh_mdb_call *c)
+{
+	static const struct wh_mdb_col cols[] = {
+		{"addr", "ADDR", -WH_MDB_PTR}, {"name", "NAME", -22},	  {"inuse", "INUSE", 10},
+		{"total", "TOTAL", 12},	       {"succeed", "SUCCEED", 9}, {"fail", "FAIL", 5},
+	};
+	WH_AUTO_FREE size_t *order = NULL;
+	bool header = c->first;
+
+	WH_TRY(wh_mdb_need_kmem(m, c));
+	WH_TRY(wh_mdb_arena_order(m->kmem, &order));
+	for (size_t i = 0; i < m->kmem->arenas.n; i++) {
+		const struct wh_vmem *v = &m->kmem->arenas.v[order[i]];
+
+		if (c->has_addr && v->addr != c->addr)
+			continue;
+		if (c->pipe_out) {
+			WH_TRY(wh_mdb_yield(c, v->addr));
+			continue;
+		}
+		wh_mdb_table(m, "vmem", cols, 6, header);
+		header = false;
+		wh_mdb_cell_ptr(m, v->addr, true);
+		wh_mdb_cell(m, "%*s%s", (int)(2 * wh_mdb_arena_depth(m->kmem, v)), "", v->name);
+		wh_mdb_cell(m, "%llu", (unsigned long long)v->inuse);
+		wh_mdb_cell(m, "%llu", (unsigned long long)v->total);
+		wh_mdb_cell(m, "%llu", (unsigned long long)v->alloc);
+		wh_mdb_cell(m, "%llu", (unsigned long long)v->fail);
+		wh_mdb_row(m);
+	}
+	return NULL;
+}
+
+static const char *seg_type(uint8_t type)
+{
+	switch (type) {
+	case WH_VMEM_ALLOC: return "ALLC";
+	case WH_VMEM_FREE: return "FREE";
+	case WH_VMEM_SPAN: return "SPAN";
+	case WH_VMEM_ROTOR: return "ROTR";
+	case WH_VMEM_WALKER: return "WLKR";
+	default: return "????";
+	}
+}
+
+struct wh_err *wh_mdb_vmem_seg_verbose(struct wh_mdb *m, uint64_t seg, bool header)
+{
+	struct wh_vmem_seg s;
+	char sym[256];
+
+	if (!wh_vmem_read_seg(m->kmem, seg, &s))
+		return wh_err_new(WH_ERR_NOT_FOUND, "no vmem_seg can be read at %llx",
+				  (unsigned long long)seg);
+	if (header)
+		wh_mdb_text(m, "%16s %4s %16s %16s %16s\n%16s %4s %16s %16s %16s\n", "ADDR", "TYPE",
+			    "START", "END", "SIZE", "", "", "THREAD", "TIMESTAMP", "");
+	wh_mdb_text(m, "%16llx %4s %16llx %16llx %16llu\n", (unsigned long long)seg,
+		    seg_type(s.type), (unsigned long long)s.start, (unsigned long long)s.end,
+		    (unsigned long long)(s.end - s.start));
+	if (s.depth || s.thread || s.timestamp)
+		wh_mdb_text(m, "%16s %4s %16llx %16llx\n", "", "", (unsigned long long)s.thread,
+			    (unsigned long long)s.timestamp);
+	for (size_t i = 0; i < s.depth; i++)
+		wh_mdb_text(m, "%21s%s\n", "", wh_mdb_symbol(m, s.stack[i], sym, sizeof(sym)));
+	wh_mdb_text(m, "\n");
+	return NULL;
+}
+
+struct wh_err *wh_dcmd_vmem_seg(struct wh_mdb *m, const struct wh_mdb_call *c)
+{
+	enum { V = 1, S = 2 };
+	static const struct wh_mdb_col cols[2][5] = {{{"addr", "ADDR", -WH_MDB_PTR},
+						      {"type", "TYPE", 4},
+						      {"start", "START", -WH_MDB_PTR},
+						      {"end", "END", -WH_MDB_PTR},
+						      {"who", "WHO", -1}},
+						     {{"addr", "ADDR", -WH_MDB_PTR},
+						      {"type", "TYPE", 4},
+						      {"start", "START", -WH_MDB_PTR},
+						      {"size", "SIZE", WH_MDB_PTR},
+						      {"who", "WHO", -1}}};
+	struct wh_vmem_seg s;
+	char sym[256];
+	uint32_t set;
+	size_t rest;
+	uint64_t pc;
+
+	WH_TRY(wh_mdb_need_kmem(m, c));
+	WH_TRY(wh_mdb_need_addr(c));
+	WH_TRY(wh_mdb_opts(c, "vs", "", &set, NULL, &rest));
+	if (c->pipe_out)
+		return wh_mdb_yield(c, c->addr);
+	if ((set & V) && !m->json)
+		return wh_mdb_vmem_seg_verbose(m, c->addr, c->first);
+	if (!wh_vmem_read_seg(m->kmem, c->addr, &s))
+		return wh_err_new(WH_ERR_NOT_FOUND, "no vmem_seg can be read at %llx",
+				  (unsigned long long)c->addr);
+	wh_mdb_table(m, "vmem_seg", cols[(set & S) != 0], 5, c->first);
+	wh_mdb_cell_ptr(m, c->addr, true);
+	wh_mdb_cell(m, "%s", seg_type(s.type));
+	wh_mdb_cell_ptr(m, s.start, true);
+	if (set & S)
+		wh_mdb_cell(m, "%llu", (unsigned long long)(s.end - s.start));
+	else
+		wh_mdb_cell_ptr(m, s.end, true);
+	wh_mdb_cell(m, "%s", wh_mdb_caller(m, s.stack, s.depth, sym, sizeof(sym), &pc));
+	wh_mdb_row(m);
+	return NULL;
+}
