@@ -462,8 +462,7 @@ static struct wh_err *origin_of_segment(struct wh_umem *u, uint64_t addr, struct
 	if (!seg || !wh_vmem_read_seg(&u->k, seg, &s) || !s.depth)
 		return NULL;
 	ret->source = "vmem audit";
-	ret->has_pid = true;
-	ret->pid = s.thread;
+	ret->tid = s.thread;
 	ret->stack_id = stack_id(s.stack, s.depth);
 	set_time(u, s.timestamp, ret);
 	return make_frames(u, s.stack, s.depth, a, &ret->frames, &ret->n_frames);
@@ -485,8 +484,7 @@ static struct wh_err *umem_origin(void *priv, uint32_t row, struct wh_arena *a,
 		return NULL;
 	header_of(u, b->addr, c->bufsize, &ret->requested);
 	ret->source = "bufctl audit";
-	ret->has_pid = true;
-	ret->pid = rec.thread;
+	ret->tid = rec.thread;
 	ret->stack_id = rec.depth ? stack_id(rec.stack, rec.depth) : 0;
 	set_time(u, rec.timestamp, ret);
 	return make_frames(u, rec.stack, rec.depth, a, &ret->frames, &ret->n_frames);
@@ -499,8 +497,7 @@ static struct wh_err *add_event(struct wh_umem *u, const struct wh_audit *rec, c
 {
 	struct wh_event ev = {.time_ns = time_ns(rec->timestamp),
 			      .has_time = rec->timestamp > 0,
-			      .has_pid = true,
-			      .pid = rec->thread,
+			      .tid = rec->thread,
 			      .source = source,
 			      .what = what,
 			      .address = rec->ctl};
@@ -531,74 +528,64 @@ static struct wh_err *history(struct wh_umem *u, uint64_t ctl, bool in_use, stru
 	return NULL;
 }
 
-/* The bufctl of the slot that holds @addr, in use or not. */
-static uint64_t bufctl_at(struct wh_umem *u, const struct wh_kmem_cache *c, uint64_t addr,
-			  bool *ret_in_use)
-{
-	const struct wh_kmem_buf *b = wh_kmem_find_buf(c, addr);
-
-	if (b) {
-		*ret_in_use = !tag_says_free(u, c, b->addr);
-		return b->ctl;
-	}
-	*ret_in_use = false;
-	for (size_t i = 0; i < c->free.n; i++)
-		if (addr >= c->free.v[i].addr && addr - c->free.v[i].addr < c->chunksize)
-			return c->free.v[i].ctl ? c->free.v[i].ctl
-						: wh_kmem_tag_bufctl(&u->k, c, c->free.v[i].addr);
-	for (size_t i = 0; i < c->mags.n; i++)
-		if (addr >= c->mags.v[i] && addr - c->mags.v[i] < c->chunksize)
-			return wh_kmem_tag_bufctl(&u->k, c, c->mags.v[i]);
-	return 0;
-}
-
 static struct wh_err *umem_trail(void *priv, uint64_t addr, struct wh_arena *a, wh_event_vec *ret)
 {
 	struct wh_umem *u = priv;
+	struct wh_kmem_hit hit;
 
-	for (size_t i = 0; i < u->k.caches.n; i++) {
-		const struct wh_kmem_cache *c = &u->k.caches.v[i];
-		bool in_use;
-		uint64_t ctl = c->flags & WH_KMF_AUDIT ? bufctl_at(u, c, addr, &in_use) : 0;
-
-		if (ctl)
-			return history(u, ctl, in_use, a, ret);
-	}
-	return NULL;
+	if (!wh_kmem_find_hit(&u->k, addr, &hit) || !(hit.cache->flags & WH_KMF_AUDIT) || !hit.ctl)
+		return NULL;
+	return history(u, hit.ctl, !hit.free, a, ret);
 }
 
 /* ---- whatis, caches ---- */
+
+static struct wh_err *answer(const char *kind, uint64_t base, uint64_t size, const char *text,
+			     struct wh_arena *a, wh_whatis_vec *ret)
+{
+	struct wh_whatis w = {.kind = kind, .base = base, .size = size};
+
+	w.text = wh_arena_strdup(a, text);
+	return w.text ? WH_VEC_PUSH(ret, w) : &wh_err_nomem;
+}
+
+static struct wh_err *whatis_buffer(struct wh_umem *u, uint64_t addr, struct wh_arena *a,
+				    wh_whatis_vec *ret)
+{
+	uint64_t requested, head;
+	struct wh_kmem_hit hit;
+	char text[256];
+
+	if (!wh_kmem_find_hit(&u->k, addr, &hit))
+		return NULL;
+	head = header_of(u, hit.buf, hit.cache->bufsize, &requested);
+	snprintf(text, sizeof(text), "0x%llx+0x%llx, %s %s, requested %llu bytes%s",
+		 (unsigned long long)hit.buf, (unsigned long long)(addr - hit.buf),
+		 hit.in_magazine ? "free, in a magazine of"
+		 : hit.free	 ? "freed from"
+				 : "allocated from",
+		 hit.cache->name, (unsigned long long)(requested ? requested : hit.cache->bufsize),
+		 hit.ctl && (hit.cache->flags & WH_KMF_AUDIT) ? ", audited" : "");
+	return answer("umem buffer", hit.buf + head, hit.cache->bufsize, text, a, ret);
+}
 
 static struct wh_err *umem_whatis(void *priv, uint64_t addr, struct wh_arena *a, wh_whatis_vec *ret)
 {
 	struct wh_umem *u = priv;
 
-	for (size_t i = 0; i < u->k.caches.n; i++) {
-		const struct wh_kmem_cache *c = &u->k.caches.v[i];
-		const struct wh_kmem_buf *b = wh_kmem_find_buf(c, addr);
-		struct wh_whatis w = {.kind = "umem buffer", .size = c->bufsize};
-		uint64_t requested, head, base = b ? b->addr : 0;
-		const char *how = "allocated from";
-		char text[256];
+	WH_TRY(whatis_buffer(u, addr, a, ret));
+	/* An arena is listed behind the one that it imports from: the closest first. */
+	for (size_t i = u->k.arenas.n; i-- > 0;) {
+		struct wh_vmem_seg hit;
+		char text[128];
+		bool found;
 
-		for (size_t m = 0; !b && m < c->mags.n; m++)
-			if (addr >= c->mags.v[m] && addr - c->mags.v[m] < c->chunksize)
-				base = c->mags.v[m], how = "free, in a magazine of";
-		for (size_t m = 0; !base && m < c->free.n; m++)
-			if (addr >= c->free.v[m].addr && addr - c->free.v[m].addr < c->chunksize)
-				base = c->free.v[m].addr, how = "freed from";
-		if (!base)
+		WH_TRY(wh_vmem_find_seg(&u->k, &u->k.arenas.v[i], addr, &hit, &found));
+		if (!found)
 			continue;
-		head = header_of(u, base, c->bufsize, &requested);
-		w.base = base + head;
-		snprintf(text, sizeof(text),
-			 "0x%llx is 0x%llx+0x%llx, %s %s, requested %llu bytes%s",
-			 (unsigned long long)addr, (unsigned long long)base,
-			 (unsigned long long)(addr - base), how, c->name,
-			 (unsigned long long)(requested ? requested : c->bufsize),
-			 b && b->ctl ? ", audited" : "");
-		w.text = wh_arena_strdup(a, text);
-		return w.text ? WH_VEC_PUSH(ret, w) : &wh_err_nomem;
+		snprintf(text, sizeof(text), "allocated from the %s vmem arena (segment %llx)",
+			 u->k.arenas.v[i].name, (unsigned long long)hit.addr);
+		WH_TRY(answer("vmem", hit.start, hit.end - hit.start, text, a, ret));
 	}
 	return NULL;
 }

@@ -208,6 +208,15 @@ struct wh_kmem_cache *wh_kmem_find_cache(struct wh_kmem *k, uint64_t addr);
 struct wh_kmem_cache *wh_kmem_find_cache_name(struct wh_kmem *k, const char *name);
 /** The buffer of a walked cache that holds @addr ([start, start + chunk)), or NULL. */
 const struct wh_kmem_buf *wh_kmem_find_buf(const struct wh_kmem_cache *c, uint64_t addr);
+/** The buffer that holds an address, in use or free; walks what it must.  False when no cache has it. */
+struct wh_kmem_hit {
+	struct wh_kmem_cache *cache;
+	uint64_t buf;
+	uint64_t ctl; /**< 0 none */
+	bool free;    /**< in a magazine, on a slab's free list, or by its own tag */
+	bool in_magazine;
+};
+bool wh_kmem_find_hit(struct wh_kmem *k, uint64_t addr, struct wh_kmem_hit *ret);
 struct wh_vmem *wh_kmem_find_arena(struct wh_kmem *k, const char *name);
 /** Adds the arena at @addr, found by other means than vmem_list, unless it is there already. */
 struct wh_err *wh_kmem_add_arena(struct wh_kmem *k, uint64_t addr) WH_MUST_CHECK;
@@ -225,6 +234,9 @@ void wh_kmem_sort_seg_rows(struct wh_kmem *k);
 typedef struct wh_err *(*wh_vmem_seg_fn)(void *arg, const struct wh_vmem_seg *s);
 struct wh_err *wh_vmem_each_seg(struct wh_kmem *k, const struct wh_vmem *v, wh_vmem_seg_fn fn,
 				void *arg) WH_MUST_CHECK;
+/** The allocated segment of @v that holds @addr. */
+struct wh_err *wh_vmem_find_seg(struct wh_kmem *k, const struct wh_vmem *v, uint64_t addr,
+				struct wh_vmem_seg *ret, bool *ret_found) WH_MUST_CHECK;
 bool wh_vmem_read_seg(struct wh_kmem *k, uint64_t addr, struct wh_vmem_seg *ret);
 
 /** Reads the record at @ctl; false when unreadable. */

@@ -44,6 +44,10 @@ static void emit_event(struct wh_emit *e, const struct wh_event *v)
 	wh_emit_str(e, "detail", NULL, wh_emit_redacts(e) ? NULL : v->detail);
 	if (v->has_pid)
 		wh_emit_u64(e, "pid", NULL, v->pid, WH_UNIT_NONE);
+	if (v->thread)
+		wh_emit_hex(e, "thread", NULL, v->thread);
+	if (v->tid)
+		wh_emit_u64(e, "tid", NULL, v->tid, WH_UNIT_NONE);
 	if (v->has_cpu)
 		wh_emit_u64(e, "cpu", NULL, v->cpu, WH_UNIT_NONE);
 	if (v->address)
@@ -51,8 +55,11 @@ static void emit_event(struct wh_emit *e, const struct wh_event *v)
 	wh_emit_frames(e, "stack", v->frames, v->n_frames);
 	emit_headline(e, v);
 	if (v->has_pid)
-		wh_emit_line(e, WH_STYLE_PLAIN, v->pid >> 32 ? "    thread 0x%llx" : "    pid %llu",
-			     (unsigned long long)v->pid);
+		wh_emit_line(e, WH_STYLE_PLAIN, "    pid %llu", (unsigned long long)v->pid);
+	if (v->thread)
+		wh_emit_line(e, WH_STYLE_PLAIN, "    thread 0x%llx", (unsigned long long)v->thread);
+	if (v->tid)
+		wh_emit_line(e, WH_STYLE_PLAIN, "    thread %llu", (unsigned long long)v->tid);
 	if (v->has_cpu)
 		wh_emit_line(e, WH_STYLE_PLAIN, "    cpu %u", v->cpu);
 	wh_emit_frames_text(e, v->frames, v->n_frames, 0, 0);

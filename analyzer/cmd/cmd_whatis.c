@@ -31,6 +31,10 @@ static struct wh_err *emit_buffer(struct wh_run *run, uint64_t addr, struct wh_a
 	wh_emit_frames_text(run->emit, o.frames, o.n_frames, 0, 0);
 	if (o.has_pid)
 		wh_emit_u64(run->emit, "pid", "pid", o.pid, WH_UNIT_NONE);
+	if (o.thread)
+		wh_emit_hex(run->emit, "thread", "thread", o.thread);
+	if (o.tid)
+		wh_emit_u64(run->emit, "tid", "thread", o.tid, WH_UNIT_NONE);
 	if (o.has_time)
 		wh_emit_ns(run->emit, "age_s", "age", o.age_ns);
 	wh_emit_end(run->emit);

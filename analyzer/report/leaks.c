@@ -201,6 +201,8 @@ static void consider_example(struct wh_leak_group *g, uint32_t row, enum wh_leak
 	g->has_cpu = o->has_cpu;
 	g->has_time = o->has_time;
 	g->pid = o->pid;
+	g->thread = o->thread;
+	g->tid = o->tid;
 	g->cpu = o->cpu;
 	g->time_ns = o->time_ns;
 	g->age_ns = o->age_ns;

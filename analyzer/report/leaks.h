@@ -56,7 +56,7 @@ struct wh_leak_group {
 	uint32_t example;    /**< row: the oldest head, else the one of lowest address */
 	uint64_t example_addr, example_size;
 	bool has_pid, has_cpu, has_time;
-	uint64_t pid, time_ns, age_ns;
+	uint64_t pid, thread, tid, time_ns, age_ns; /**< as in wh_origin */
 	uint32_t cpu;
 	uint32_t suppression; /**< index of the rule, WH_SUPPRESSION_NONE */
 	enum wh_delta delta;

@@ -240,6 +240,10 @@ static void emit_group_json(struct wh_emit *e, const struct wh_leaks_view *v,
 	wh_emit_u64(e, "size", NULL, g->example_size, WH_UNIT_NONE);
 	if (g->has_pid)
 		wh_emit_u64(e, "pid", NULL, g->pid, WH_UNIT_NONE);
+	if (g->thread)
+		wh_emit_hex(e, "thread", NULL, g->thread);
+	if (g->tid)
+		wh_emit_u64(e, "tid", NULL, g->tid, WH_UNIT_NONE);
 	if (g->has_cpu)
 		wh_emit_u64(e, "cpu", NULL, g->cpu, WH_UNIT_NONE);
 	if (g->has_time) {
@@ -299,8 +303,11 @@ static void group_example_text(struct wh_strbuf *sb, const struct wh_leak_group 
 					    : "at",
 			 (unsigned long long)g->example_addr);
 	if (g->has_pid)
-		wh_strbuf_printf(sb, g->pid >> 32 ? ", thread 0x%llx" : ", pid %llu",
-				 (unsigned long long)g->pid);
+		wh_strbuf_printf(sb, ", pid %llu", (unsigned long long)g->pid);
+	if (g->thread)
+		wh_strbuf_printf(sb, ", thread 0x%llx", (unsigned long long)g->thread);
+	if (g->tid)
+		wh_strbuf_printf(sb, ", thread %llu", (unsigned long long)g->tid);
 	if (g->has_cpu)
 		wh_strbuf_printf(sb, ", cpu %u", g->cpu);
 	if (g->has_time)

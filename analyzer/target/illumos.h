@@ -19,6 +19,14 @@ struct wh_imodule {
 	uint64_t text, text_size, data, data_size, bss, bss_size;
 };
 
+/** t_state and t_schedflag of kthread_t: illumos usr/src/uts/common/sys/thread.h (2019). */
+enum wh_ithread_state {
+	WH_TS_FREE = 0,
+	WH_TS_ONPROC = 4,
+	WH_TS_ALL = 0x3f, /**< every state that there is */
+};
+#define WH_TS_LOAD 1u /**< of the flags: the stack is in memory */
+
 struct wh_ithread {
 	uint64_t addr, stk, stkbase;
 	uint64_t sp; /**< saved when it last left a processor; 0 unknown */
@@ -66,15 +74,6 @@ uint64_t wh_illumos_row_ctl(struct wh_illumos_target *il, uint32_t row);
 bool wh_illumos_symbol(const struct wh_illumos_target *il, uint64_t addr, struct wh_sym *ret,
 		       uint64_t *ret_off);
 bool wh_illumos_find_symbol(void *il, const char *name, uint64_t *ret_addr);
-/** Finds a cache and buffer by any address inside; walks what it must.  False when no cache has it. */
-struct wh_ihit {
-	struct wh_kmem_cache *cache;
-	uint64_t buf;
-	uint64_t ctl; /**< 0 none */
-	bool free;    /**< in a magazine or on a slab's free list */
-	bool in_magazine;
-};
-bool wh_illumos_find_buf(struct wh_illumos_target *il, uint64_t addr, struct wh_ihit *ret);
 
 /* ---- parts (illumos_*.c) ---- */
 struct wh_err *wh_illumos_symbols_open(struct wh_illumos_target *il) WH_MUST_CHECK;

@@ -102,8 +102,7 @@ struct wh_err *wh_illumos_origin(struct wh_target *t, uint32_t row, struct wh_ar
 		o.source = "vmem segment";
 		o.n_frames = seg.depth;
 		o.stack_id = stack_hash(seg.stack, seg.depth);
-		o.has_pid = true;
-		o.pid = seg.thread;
+		o.thread = seg.thread;
 		origin_time(t, seg.timestamp, &o);
 		WH_TRY(wh_illumos_frames(il, seg.stack, seg.depth, a, &o.frames));
 	} else if ((c->flags & WH_KMF_AUDIT) && wh_audit_read(&il->kmem, ctl, &rec) &&
@@ -113,8 +112,7 @@ struct wh_err *wh_illumos_origin(struct wh_target *t, uint32_t row, struct wh_ar
 		/* Frame 0 lies in the allocator; its offset would split groups. */
 		o.stack_id = rec.depth > 1 ? stack_hash(rec.stack + 1, rec.depth - 1)
 					   : stack_hash(rec.stack, rec.depth);
-		o.has_pid = true;
-		o.pid = rec.thread;
+		o.thread = rec.thread;
 		o.requested = requested_size(il, c, addr);
 		origin_time(t, rec.timestamp, &o);
 		WH_TRY(wh_illumos_frames(il, rec.stack, rec.depth, a, &o.frames));
@@ -126,70 +124,6 @@ struct wh_err *wh_illumos_origin(struct wh_target *t, uint32_t row, struct wh_ar
 }
 
 /* ---- whatis ---- */
-
-/* Among sorted addresses, the last that is not above @addr. */
-static bool below(const uint64_t *v, size_t n, uint64_t addr, uint64_t size, uint64_t *ret)
-{
-	size_t lo = 0, hi = n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (v[mid] <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	if (!lo || addr - v[lo - 1] >= size)
-		return false;
-	*ret = v[lo - 1];
-	return true;
-}
-
-static bool cache_holds(struct wh_illumos_target *il, struct wh_kmem_cache *c, uint64_t addr,
-			struct wh_ihit *ret)
-{
-	struct wh_err *e = wh_kmem_walk_free(&il->kmem, c);
-	const struct wh_kmem_buf *b;
-
-	wh_err_destroy(e);
-	*ret = (struct wh_ihit){.cache = c};
-	b = wh_kmem_find_buf(c, addr);
-	if (b) {
-		ret->buf = b->addr;
-		ret->ctl = b->ctl;
-		return true;
-	}
-	ret->free = true;
-	if (below(c->mags.v, c->mags.n, addr, c->chunksize, &ret->buf)) {
-		ret->in_magazine = true;
-		ret->ctl = wh_kmem_tag_bufctl(&il->kmem, c, ret->buf);
-		return true;
-	}
-	for (size_t i = 0; i < c->free.n; i++)
-		if (addr - c->free.v[i].addr < c->chunksize) {
-			ret->buf = c->free.v[i].addr;
-			ret->ctl = c->free.v[i].ctl;
-			return true;
-		}
-	return false;
-}
-
-bool wh_illumos_find_buf(struct wh_illumos_target *il, uint64_t addr, struct wh_ihit *ret)
-{
-	/* Ordinary caches, then kmem's own, then those that may not be touched. */
-	for (int pass = 0; pass < 3; pass++)
-		for (size_t i = 0; i < il->kmem.caches.n; i++) {
-			struct wh_kmem_cache *c = &il->kmem.caches.v[i];
-			int rank = c->cflags & WH_KMC_NOTOUCH		? 2
-				   : !strcmp(c->arena_name, "kmem_msb") ? 1
-									: 0;
-
-			if (rank == pass && !c->lying && cache_holds(il, c, addr, ret))
-				return true;
-		}
-	return false;
-}
 
 static struct wh_err *answer(wh_whatis_vec *ret, struct wh_arena *a, const char *kind,
 			     uint64_t base, uint64_t size, struct wh_strbuf *sb)
@@ -221,7 +155,7 @@ static struct wh_err *whatis_modules(struct wh_illumos_target *il, uint64_t addr
 			if (addr - parts[k].start >= parts[k].size)
 				continue;
 			if (wh_illumos_symbol(il, addr, &s, &off))
-				wh_strbuf_printf(sb, "%s+0x%llx, ", s.name,
+				wh_strbuf_printf(sb, off ? "%s+0x%llx, " : "%s, ", s.name,
 						 (unsigned long long)off);
 			wh_strbuf_printf(sb, "in %s's %s segment", m->name, parts[k].what);
 			WH_TRY(answer(ret, a, "module", parts[k].start, parts[k].size, sb));
@@ -233,14 +167,12 @@ static struct wh_err *whatis_modules(struct wh_illumos_target *il, uint64_t addr
 /* What the stack holds at @addr may be left from calls that have returned. */
 static const char *stack_state(const struct wh_ithread *t, uint64_t addr)
 {
-	enum { TS_FREE = 0, TS_ONPROC = 4 };
-
-	if (t->state == TS_FREE)
+	if (t->state == WH_TS_FREE)
 		return " (inactive interrupt thread)";
 	if (!t->sp || addr >= t->sp)
 		return "";
 	/* Of a thread that ran, the saved stack pointer is an old one. */
-	return t->state == TS_ONPROC ? " (possibly below sp)" : " (below sp)";
+	return t->state == WH_TS_ONPROC ? " (possibly below sp)" : " (below sp)";
 }
 
 static struct wh_err *whatis_threads(struct wh_illumos_target *il, uint64_t addr,
@@ -258,35 +190,20 @@ static struct wh_err *whatis_threads(struct wh_illumos_target *il, uint64_t addr
 	return NULL;
 }
 
-struct seg_search {
-	uint64_t addr;
-	struct wh_vmem_seg hit;
-	bool found;
-};
-
-static struct wh_err *seg_search(void *arg, const struct wh_vmem_seg *s)
-{
-	struct seg_search *q = arg;
-
-	if (!q->found && s->type == WH_VMEM_ALLOC && q->addr - s->start < s->end - s->start) {
-		q->hit = *s;
-		q->found = true;
-	}
-	return NULL;
-}
-
 static struct wh_err *whatis_vmem(struct wh_illumos_target *il, uint64_t addr, struct wh_arena *a,
 				  struct wh_strbuf *sb, wh_whatis_vec *ret)
 {
-	for (size_t i = 0; i < il->kmem.arenas.n; i++) {
-		struct seg_search q = {.addr = addr};
+	/* An arena is listed behind the one that it imports from: the closest first. */
+	for (size_t i = il->kmem.arenas.n; i-- > 0;) {
+		struct wh_vmem_seg hit;
+		bool found;
 
-		WH_TRY(wh_vmem_each_seg(&il->kmem, &il->kmem.arenas.v[i], seg_search, &q));
-		if (!q.found)
+		WH_TRY(wh_vmem_find_seg(&il->kmem, &il->kmem.arenas.v[i], addr, &hit, &found));
+		if (!found)
 			continue;
 		wh_strbuf_printf(sb, "allocated from the %s vmem arena (segment %llx)",
-				 il->kmem.arenas.v[i].name, (unsigned long long)q.hit.addr);
-		WH_TRY(answer(ret, a, "vmem", q.hit.start, q.hit.end - q.hit.start, sb));
+				 il->kmem.arenas.v[i].name, (unsigned long long)hit.addr);
+		WH_TRY(answer(ret, a, "vmem", hit.start, hit.end - hit.start, sb));
 	}
 	return NULL;
 }
@@ -296,12 +213,12 @@ struct wh_err *wh_illumos_whatis(struct wh_target *t, uint64_t addr, struct wh_a
 {
 	struct wh_illumos_target *il = wh_target_get_illumos(t);
 	struct wh_strbuf sb = WH_STRBUF_INIT;
-	struct wh_ihit hit;
+	struct wh_kmem_hit hit;
 	struct wh_err *e = whatis_modules(il, addr, a, &sb, ret);
 
 	if (!e)
 		e = whatis_threads(il, addr, a, &sb, ret);
-	if (!e && wh_illumos_find_buf(il, addr, &hit)) {
+	if (!e && wh_kmem_find_hit(&il->kmem, addr, &hit)) {
 		wh_strbuf_printf(&sb, "%s %s%s", hit.free ? "freed from" : "allocated from",
 				 hit.cache->name, hit.in_magazine ? " (in a magazine)" : "");
 		if (hit.ctl)

@@ -6,8 +6,6 @@
  */
 #include "analyzer/target/illumos.h"
 
-enum { TS_FREE = 0 };
-
 /* ---- the plan ---- */
 
 struct planner {
@@ -152,7 +150,7 @@ static struct wh_err *plan_stacks(struct planner *p)
 				    (unsigned long long)t->addr);
 			continue;
 		}
-		if (t->state != TS_FREE && t->stk > t->stkbase && t->stk - t->stkbase < 1u << 30)
+		if (t->state != WH_TS_FREE && t->stk > t->stkbase && t->stk - t->stkbase < 1u << 30)
 			WH_TRY(root(p, p->stacks, t->stkbase, t->stk - t->stkbase));
 		WH_TRY(root(p, p->stacks, t->stk, ps - (t->stk & (ps - 1))));
 	}

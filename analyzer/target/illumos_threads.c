@@ -19,8 +19,6 @@
 #include "analyzer/base/limits.h"
 #include "analyzer/target/illumos.h"
 
-enum { TS_LOAD = 1, TS_STATES = 0x3f };
-
 #define THREAD_SPAN 2048u      /* [bytes] of kthread_t that are looked at */
 #define STACK_MAX   (1u << 20) /* [bytes]; a stack that is larger is none */
 
@@ -147,11 +145,11 @@ static void solve_state(const struct solver *s, T *l)
 		uint32_t v;
 		uint16_t flag;
 
-		if (!wh_read_u32(s->il->r, s->ring.v[i] + o, &v) || v & ~(uint32_t)TS_STATES ||
+		if (!wh_read_u32(s->il->r, s->ring.v[i] + o, &v) || v & ~(uint32_t)WH_TS_ALL ||
 		    v & (v - 1) || !wh_read_u16(s->il->r, s->ring.v[i] + o - 4, &flag))
 			return;
 		states += v != 0;
-		loaded += flag & TS_LOAD;
+		loaded += flag & WH_TS_LOAD;
 	}
 	if (!states || !loaded)
 		return;
@@ -218,7 +216,7 @@ static bool thread_read(struct wh_illumos_target *il, uint64_t addr, struct wh_i
 	if (wh_kmem_field(&il->kmem, addr, il->thread.state, &state))
 		t.state = (uint32_t)state;
 	if (wh_kmem_field(&il->kmem, addr, il->thread.schedflag, &flag))
-		t.loaded = flag & TS_LOAD;
+		t.loaded = flag & WH_TS_LOAD;
 	/* SPARC V9 keeps its stack pointer 2047 bytes below the stack. */
 	if (il->kmem.abi.big_endian && il->kmem.abi.word == 8)
 		bias = 2047;

@@ -44,8 +44,7 @@ static struct wh_err *audit_event(struct trail *t, const struct wh_audit *r, con
 {
 	struct wh_event ev = {.time_ns = (uint64_t)r->timestamp,
 			      .has_time = r->timestamp > 0,
-			      .has_pid = r->thread != 0,
-			      .pid = r->thread,
+			      .thread = r->thread,
 			      .source = source,
 			      .what = what,
 			      .address = r->ctl,
@@ -206,7 +205,7 @@ static bool prefix(const char *s, const char *p)
 }
 
 /* The data block that a buffer is, or leads to; 0 when it is no message. */
-static uint64_t dblk_of(struct wh_illumos_target *il, const struct wh_ihit *hit)
+static uint64_t dblk_of(struct wh_illumos_target *il, const struct wh_kmem_hit *hit)
 {
 	struct wh_mblk m;
 
@@ -218,12 +217,12 @@ static uint64_t dblk_of(struct wh_illumos_target *il, const struct wh_ihit *hit)
 }
 
 /* A bufctl instead of a buffer: its record names the buffer. */
-static bool resolve_ctl(struct wh_illumos_target *il, uint64_t addr, struct wh_ihit *ret)
+static bool resolve_ctl(struct wh_illumos_target *il, uint64_t addr, struct wh_kmem_hit *ret)
 {
 	struct wh_audit r;
 
 	return wh_audit_read(&il->kmem, addr, &r) && wh_kmem_find_cache(&il->kmem, r.cache) &&
-	       wh_illumos_find_buf(il, r.addr, ret) && ret->buf == r.addr && ret->ctl == addr;
+	       wh_kmem_find_hit(&il->kmem, r.addr, ret) && ret->buf == r.addr && ret->ctl == addr;
 }
 
 /* A buffer that some dblk's data lies in: the dblk whose db_base is this buffer. */
@@ -249,17 +248,17 @@ struct wh_err *wh_illumos_trail(struct wh_target *target, uint64_t addr, struct 
 {
 	struct wh_illumos_target *il = wh_target_get_illumos(target);
 	struct trail t = {il, a, ret};
-	struct wh_ihit hit, msg;
+	struct wh_kmem_hit hit, msg;
 	uint64_t dblk;
 
-	if (!resolve_ctl(il, addr, &hit) && !wh_illumos_find_buf(il, addr, &hit))
+	if (!resolve_ctl(il, addr, &hit) && !wh_kmem_find_hit(&il->kmem, addr, &hit))
 		return NULL;
 	dblk = il->streams.have ? dblk_of(il, &hit) : 0;
 	if (!dblk && il->streams.have && !hit.free)
 		dblk = dblk_of_data(il, hit.buf, hit.cache->bufsize);
 	WH_TRY(trail_audit(&t, hit.ctl, !hit.free));
 	if (dblk) {
-		if (dblk != hit.buf && wh_illumos_find_buf(il, dblk, &msg))
+		if (dblk != hit.buf && wh_kmem_find_hit(&il->kmem, dblk, &msg))
 			WH_TRY(trail_audit(&t, msg.ctl, !msg.free));
 		WH_TRY(trail_flow(&t, dblk));
 	}

@@ -47,7 +47,9 @@ struct wh_origin {
 	const char *
 		source; /**< "slub track", "vmalloc caller", "bufctl audit", NULL nothing recorded */
 	bool has_pid, has_cpu, has_time;
-	uint64_t pid; /**< or thread address (illumos) */
+	uint64_t pid;
+	uint64_t thread; /**< address of the kernel thread (illumos), 0 unknown */
+	uint64_t tid;	 /**< of the process's thread (libumem), 0 unknown */
 	uint32_t cpu;
 	uint64_t time_ns;   /**< since boot */
 	uint64_t age_ns;    /**< before the dump; valid with has_time */
@@ -59,7 +61,7 @@ struct wh_event {
 	uint64_t time_ns; /**< since boot (or epoch for wall-clock sources); valid with has_time */
 	bool has_time, has_cpu, has_pid;
 	uint32_t cpu;
-	uint64_t pid;
+	uint64_t pid, thread, tid; /**< as in wh_origin */
 	const char *source; /**< "slub alloc track", "flow trace", "transaction log" */
 	const char *what;   /**< "alloc", "free", "putnext" … */
 	const char *detail; /**< free text or NULL, e.g. "ptem -> pts" */

@@ -279,10 +279,8 @@ static struct wh_err *users_add(struct users *u, const struct wh_kmem_cache *k,
 
 static struct wh_err *users_collect(struct wh_mdb *m, struct wh_kmem_cache *k, struct users *u)
 {
-	static const struct wh_mdb_col cols[] = {{"size", "", 0},
-						 {"addr", "", 0},
-						 {"thread", "", 0},
-						 {"cache", "", 0}};
+	static const struct wh_mdb_col cols[] = {
+		{"size", "", 0}, {"addr", "", 0}, {"thread", "", 0}, {"cache", "", 0}};
 	struct wh_audit r;
 
 	WH_TRY(wh_kmem_walk(m->kmem, k));
@@ -310,10 +308,8 @@ static struct wh_err *users_collect(struct wh_mdb *m, struct wh_kmem_cache *k, s
 
 static void user_print(struct wh_mdb *m, const struct user *u, const struct wh_audit *r)
 {
-	static const struct wh_mdb_col cols[] = {{"bytes", "", 0},
-						 {"allocations", "", 0},
-						 {"size", "", 0},
-						 {"stack", "", 0}};
+	static const struct wh_mdb_col cols[] = {
+		{"bytes", "", 0}, {"allocations", "", 0}, {"size", "", 0}, {"stack", "", 0}};
 	char sym[256];
 
 	if (m->json) {

@@ -62,10 +62,8 @@ struct wh_err *wh_dcmd_kmem_log(struct wh_mdb *m, const struct wh_mdb_call *c)
 /* One transaction, as long before the newest as @delta nanoseconds. */
 static void log_block(struct wh_mdb *m, const struct wh_audit *r, uint64_t delta)
 {
-	static const struct wh_mdb_col cols[] = {{"before_newest", "", 0},
-						 {"addr", "", 0},
-						 {"cache", "", 0},
-						 {"stack", "", 0}};
+	static const struct wh_mdb_col cols[] = {
+		{"before_newest", "", 0}, {"addr", "", 0}, {"cache", "", 0}, {"stack", "", 0}};
 	const struct wh_kmem_cache *k = wh_kmem_find_cache(m->kmem, r->cache);
 	unsigned long long s = delta / 1000000000, ns = delta % 1000000000;
 	char sym[256];
@@ -126,19 +124,23 @@ static void amount(struct wh_mdb *m, uint64_t bytes, const struct unit *u)
 }
 
 static const struct wh_mdb_col stat_cols[] = {
-	{"cache", "", -25},	{"buf_size", "", 6},	  {"buf_in_use", "", 6},   {"buf_total", "", 6},
-	{"memory_in_use", "", 11}, {"alloc_succeed", "", 9}, {"alloc_fail", "", 5},
+	{"cache", "", -25},    {"buf_size", "", 6},	  {"buf_in_use", "", 6},
+	{"buf_total", "", 6},  {"memory_in_use", "", 11}, {"alloc_succeed", "", 9},
+	{"alloc_fail", "", 5},
 };
 /* libumem keeps buffers in its threads as well. */
 static const struct wh_mdb_col ustat_cols[] = {
-	{"cache", "", -25},    {"buf_size", "", 6},	  {"buf_in_use", "", 6},    {"buf_in_ptc", "", 6},
-	{"buf_total", "", 6},  {"memory_in_use", "", 11}, {"alloc_succeed", "", 9}, {"alloc_fail", "", 5},
+	{"cache", "", -25},	  {"buf_size", "", 6},	 {"buf_in_use", "", 6},
+	{"buf_in_ptc", "", 6},	  {"buf_total", "", 6},	 {"memory_in_use", "", 11},
+	{"alloc_succeed", "", 9}, {"alloc_fail", "", 5},
 };
-static const struct wh_mdb_col total_cols[] = {
-	{"arena", "", -25}, {"memory_in_use", "", 11}, {"alloc_succeed", "", 9}, {"alloc_fail", "", 5}};
+static const struct wh_mdb_col total_cols[] = {{"arena", "", -25},
+					       {"memory_in_use", "", 11},
+					       {"alloc_succeed", "", 9},
+					       {"alloc_fail", "", 5}};
 static const struct wh_mdb_col vmem_cols[] = {
-	{"vmem", "", -25},    {"in_use", "", 11},	{"total", "", 11},
-	{"import", "", 11},   {"alloc_succeed", "", 9}, {"alloc_fail", "", 5},
+	{"vmem", "", -25},  {"in_use", "", 11},	      {"total", "", 11},
+	{"import", "", 11}, {"alloc_succeed", "", 9}, {"alloc_fail", "", 5},
 };
 
 /* What the caches on one arena add up to. */
@@ -198,9 +200,10 @@ static void stat_header(struct wh_mdb *m)
 {
 	if (m->json)
 		return;
-	wh_mdb_text(m, "%-25s %6s %6s %s%6s %11s %9s %5s\n%-25s %6s %6s %s%6s %11s %9s %5s\n", "cache",
-		    "buf", "buf", m->umem ? "   buf " : "", "buf", "memory", "alloc", "alloc", "name",
-		    "size", "in use", m->umem ? "in ptc " : "", "total", "in use", "succeed", "fail");
+	wh_mdb_text(m, "%-25s %6s %6s %s%6s %11s %9s %5s\n%-25s %6s %6s %s%6s %11s %9s %5s\n",
+		    "cache", "buf", "buf", m->umem ? "   buf " : "", "buf", "memory", "alloc",
+		    "alloc", "name", "size", "in use", m->umem ? "in ptc " : "", "total", "in use",
+		    "succeed", "fail");
 }
 
 static void stat_total(struct wh_mdb *m, const struct wh_vmem *v, const struct stat_sum *sum,
@@ -285,7 +288,8 @@ static struct wh_err *stat_caches(struct wh_mdb *m, const struct unit *u, const 
 	for (size_t i = 0; i < m->kmem->caches.n; i++) {
 		size_t a = 0;
 
-		while (a < m->kmem->arenas.n && m->kmem->arenas.v[a].addr != m->kmem->caches.v[i].arena)
+		while (a < m->kmem->arenas.n &&
+		       m->kmem->arenas.v[a].addr != m->kmem->caches.v[i].arena)
 			a++;
 		WH_TRY(stat_row(m, &m->kmem->caches.v[i], u, &sums[a]));
 	}

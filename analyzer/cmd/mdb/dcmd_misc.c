@@ -8,29 +8,33 @@
 
 /* ---- ::whatis ---- */
 
-static struct wh_err *whatis_kmem(struct wh_mdb *m, const struct wh_mdb_call *c, bool audit,
+enum { WHATIS_ALL = 1, WHATIS_QUIET = 4, WHATIS_BUFCTL = 8 };
+
+static struct wh_err *whatis_kmem(struct wh_mdb *m, const struct wh_mdb_call *c, uint32_t set,
 				  bool *ret_found)
 {
-	struct wh_ihit hit;
-	char off[32] = " is ";
+	struct wh_kmem_hit hit;
+	bool audit;
 
-	if (!m->il || !wh_illumos_find_buf(m->il, c->addr, &hit))
+	if (!m->kmem || !wh_kmem_find_hit(m->kmem, c->addr, &hit))
 		return NULL;
 	*ret_found = true;
 	if (c->pipe_out)
-		return wh_mdb_yield(c, hit.buf);
+		return wh_mdb_yield(c, (set & WHATIS_BUFCTL) && hit.ctl ? hit.ctl : hit.buf);
+	audit = !(set & WHATIS_QUIET) && hit.ctl && (hit.cache->flags & WH_KMF_AUDIT);
+	wh_mdb_text(m, "%llx is ", (unsigned long long)c->addr);
 	if (c->addr != hit.buf)
-		snprintf(off, sizeof(off), " is %llx+%llx, ", (unsigned long long)hit.buf,
-			 (unsigned long long)(c->addr - hit.buf));
-	audit = audit && hit.ctl && (hit.cache->flags & WH_KMF_AUDIT);
-	wh_mdb_text(m, "%llx%s%s %s%s\n", (unsigned long long)c->addr, off,
-		    hit.free ? "freed from" : "allocated from", hit.cache->name, audit ? ":" : "");
+		wh_mdb_text(m, "%llx+%llx, ", (unsigned long long)hit.buf,
+			    (unsigned long long)(c->addr - hit.buf));
+	if ((set & WHATIS_BUFCTL) && hit.ctl)
+		wh_mdb_text(m, "bufctl %llx ", (unsigned long long)hit.ctl);
+	wh_mdb_text(m, "%s %s%s\n", hit.free ? "freed from" : "allocated from", hit.cache->name,
+		    audit ? ":" : "");
 	return audit ? wh_mdb_bufctl_verbose(m, hit.ctl, true) : NULL;
 }
 
 struct wh_err *wh_dcmd_whatis(struct wh_mdb *m, const struct wh_mdb_call *c)
 {
-	enum { A = 1, V = 2, Q = 4, B = 8 };
 	wh_whatis_vec v = {0};
 	bool found = false;
 	uint32_t set;
@@ -44,8 +48,8 @@ struct wh_err *wh_dcmd_whatis(struct wh_mdb *m, const struct wh_mdb_call *c)
 	e = m->t->ops->whatis ? m->t->ops->whatis(m->t, c->addr, &m->arena, &v) : NULL;
 	for (size_t i = 0; !e && i < v.n; i++) {
 		/* kmem answers in mdb's own form. */
-		if (m->il && !strcmp(v.v[i].kind, "kmem buffer")) {
-			e = whatis_kmem(m, c, !(set & Q), &found);
+		if (!strcmp(v.v[i].kind, "kmem buffer") || !strcmp(v.v[i].kind, "umem buffer")) {
+			e = whatis_kmem(m, c, set, &found);
 		} else if (c->pipe_out) {
 			found = true;
 			e = wh_mdb_yield(c, v.v[i].base);
@@ -53,7 +57,7 @@ struct wh_err *wh_dcmd_whatis(struct wh_mdb *m, const struct wh_mdb_call *c)
 			found = true;
 			wh_mdb_text(m, "%llx is %s\n", (unsigned long long)c->addr, v.v[i].text);
 		}
-		if (found && !(set & A))
+		if (found && !(set & WHATIS_ALL))
 			break;
 	}
 	WH_VEC_FINI(&v);
@@ -67,17 +71,16 @@ struct wh_err *wh_dcmd_whatis(struct wh_mdb *m, const struct wh_mdb_call *c)
 struct grep {
 	struct wh_mdb *m;
 	const struct wh_mdb_call *c;
-	uint64_t value, mask;
-	uint64_t min, max; /* [min, max] of values with -m/-M */
-	uint64_t from, to; /* addresses */
-	bool ranged, verbose;
-	uint64_t shown;
+	uint64_t value, mask, dist; /* value..value + dist, or value under mask */
+	uint64_t from, to;	    /* addresses */
+	size_t size;		    /* [bytes] of a word */
+	bool verbose;
 	struct wh_err *e;
 };
 
 static bool grep_match(const struct grep *g, uint64_t v)
 {
-	return g->ranged ? v >= g->min && v <= g->max : (v & g->mask) == (g->value & g->mask);
+	return g->dist ? v - g->value < g->dist : (v & g->mask) == g->value;
 }
 
 static void grep_hit(struct grep *g, uint64_t addr, uint64_t v)
@@ -96,6 +99,7 @@ static bool grep_range(struct grep *g, uint64_t start, uint64_t len)
 	uint64_t end = start + len;
 
 	start = start < g->from ? g->from : start;
+	start = (start + g->size - 1) & ~(uint64_t)(g->size - 1);
 	end = end > g->to ? g->to : end;
 	while (start < end && !g->e) {
 		size_t n, want = end - start > 1u << 20 ? 1u << 20 : (size_t)(end - start);
@@ -104,15 +108,12 @@ static bool grep_range(struct grep *g, uint64_t start, uint64_t len)
 			wh_reader_borrow(g->m->t->reader, WH_VIRT, start, want, &n, &why);
 
 		n = n && n < want ? n : want;
-		for (size_t i = 0; p && i + g->m->abi.word <= n && !g->e; i += g->m->abi.word) {
-			uint64_t v = wh_get_word(g->m->abi, p + i);
+		for (size_t i = 0; p && i + g->size <= n && !g->e; i += g->size) {
+			uint64_t v = wh_get_uint(g->m->abi, p + i, g->size);
 
-			if (grep_match(g, v)) {
-				uint64_t at = start + i;
-
-				/* The hit may read; what was borrowed is then gone. */
-				grep_hit(g, at, v);
-			}
+			/* The hit only writes: what was borrowed stays. */
+			if (grep_match(g, v))
+				grep_hit(g, start + i, v);
 		}
 		start += n;
 		if (wh_ctx_cancelled(g->m->t->ctx))
@@ -154,44 +155,28 @@ static struct wh_err *grep_all(struct grep *g)
 
 struct wh_err *wh_dcmd_kgrep(struct wh_mdb *m, const struct wh_mdb_call *c)
 {
-	const char *arg[6] = {NULL};
-	struct grep g = {.m = m,
-			 .c = c,
-			 .value = c->addr,
-			 .mask = UINT64_MAX,
-			 .max = UINT64_MAX,
-			 .to = UINT64_MAX};
-	uint64_t v;
+	enum { MIN_ADDR, MAX_ADDR, DIST, MASK, INVERSE, SIZE, ARGS };
+	const char *arg[ARGS] = {NULL};
+	uint64_t v[ARGS] = {0, UINT64_MAX, 0, UINT64_MAX, 0, m->abi.word};
+	struct grep g = {.m = m, .c = c, .value = c->addr};
 	uint32_t set;
 	size_t rest;
 
+	WH_TRY(wh_mdb_need_addr(c));
 	WH_TRY(wh_mdb_opts(c, "v", "aAdmMs", &set, arg, &rest));
+	for (size_t i = 0; i < ARGS; i++)
+		if (arg[i])
+			WH_TRY(wh_mdb_value(m, arg[i], &v[i]));
+	if (v[SIZE] != 1 && v[SIZE] != 2 && v[SIZE] != 4 && v[SIZE] != 8)
+		return wh_err_new(WH_ERR_USAGE, "%s: -s wants 1, 2, 4 or 8", c->name);
+	if ((arg[DIST] != NULL) + (arg[MASK] != NULL) + (arg[INVERSE] != NULL) > 1)
+		return wh_err_new(WH_ERR_USAGE, "%s: one of -d, -m and -M", c->name);
 	g.verbose = set & 1;
-	for (size_t i = 0; i < 6; i++) {
-		if (!arg[i])
-			continue;
-		WH_TRY(wh_mdb_value(m, arg[i], &v));
-		switch (i) {
-		case 0: g.from = v; break;
-		case 1: g.to = v; break;
-		case 2:
-			g.ranged = true;
-			g.min = c->addr - v;
-			g.max = c->addr + v;
-			break;
-		case 3:
-			g.ranged = true;
-			g.min = v;
-			break;
-		case 4:
-			g.ranged = true;
-			g.max = v;
-			break;
-		default: break; /* -s: only words of the target's size are searched */
-		}
-	}
-	if (!g.ranged)
-		WH_TRY(wh_mdb_need_addr(c));
+	g.from = v[MIN_ADDR];
+	g.to = v[MAX_ADDR];
+	g.dist = v[DIST];
+	g.mask = arg[INVERSE] ? ~v[INVERSE] : v[MASK];
+	g.size = (size_t)v[SIZE];
 	return grep_all(&g);
 }
 
@@ -263,6 +248,8 @@ struct wh_err *wh_dcmd_dcmds(struct wh_mdb *m, const struct wh_mdb_call *c)
 
 	wh_mdb_table(m, "dcmds", cols, 2, false);
 	for (size_t i = 0; wh_mdb_dcmds[i].name; i++) {
+		if (!wh_mdb_suits(m, wh_mdb_dcmds[i].targets))
+			continue;
 		wh_mdb_cell(m, "%s", wh_mdb_dcmds[i].name);
 		wh_mdb_cell(m, "%s", wh_mdb_dcmds[i].help);
 		wh_mdb_row(m);
@@ -293,6 +280,8 @@ struct wh_err *wh_dcmd_help(struct wh_mdb *m, const struct wh_mdb_call *c)
 		    : *d->usage == '?' ? "[ADDR]"
 				       : "",
 		    d->name, d->usage + (*d->usage == ':' || *d->usage == '?'));
+	if (d->options)
+		wh_mdb_text(m, "\n%s", d->options);
 	return NULL;
 }
 

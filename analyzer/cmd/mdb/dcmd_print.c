@@ -17,7 +17,7 @@
 #define PRINT_LINES_MAX 20000
 
 /* Letters of ::print, in the order of the option string. */
-#define PRINT_FLAGS "aCdhLtx"
+#define PRINT_FLAGS "aCdhLtxipT"
 #define PRINT_WITH  "cls"
 enum {
 	P_ADDR = 1,
@@ -26,7 +26,10 @@ enum {
 	P_HOLES = 8,
 	P_ALL_ELEMENTS = 16,
 	P_TYPE = 32,
-	P_HEX = 64
+	P_HEX = 64,
+	P_IMMEDIATE = 128,
+	P_PHYSICAL = 256,
+	P_BASE_TYPE = 512
 };
 
 struct printer {
@@ -34,13 +37,17 @@ struct printer {
 	unsigned int lines;
 	uint32_t set;
 	uint64_t chars, elements, depth; /* at most */
+	uint8_t value[8];		 /* what -i prints, as the target would keep it */
 };
+
+enum space { IN_VIRTUAL, IN_PHYSICAL, IN_VALUE };
 
 /* A place of the target with its type. */
 struct place {
 	struct wh_type type;
-	uint64_t addr;
+	uint64_t addr; /* IN_VALUE: offset into it */
 	uint32_t bit_off, bit_size;
+	enum space space;
 };
 
 static bool info_of(struct wh_type t, struct wh_type_info *ret)
@@ -49,6 +56,17 @@ static bool info_of(struct wh_type t, struct wh_type_info *ret)
 
 	wh_err_destroy(e);
 	return !e;
+}
+
+static size_t read_bytes(const struct printer *p, const struct place *at, void *buf, size_t n)
+{
+	if (at->space != IN_VALUE)
+		return wh_read_some(p->m->t->reader, at->space == IN_PHYSICAL ? WH_PHYS : WH_VIRT,
+				    at->addr, buf, n, NULL);
+	if (at->addr > sizeof(p->value) || n > sizeof(p->value) - at->addr)
+		return 0;
+	memcpy(buf, p->value + at->addr, n);
+	return n;
 }
 
 static const char *indent(unsigned int depth)
@@ -68,13 +86,13 @@ static bool read_integer(struct printer *p, const struct place *at, uint64_t siz
 	uint64_t v;
 
 	if (!at->bit_size) {
-		if (!n || n > 8 || wh_read_some(p->m->t->reader, WH_VIRT, at->addr, b, n, NULL) < n)
+		if (!n || n > 8 || read_bytes(p, at, b, n) < n)
 			return false;
 		*ret = wh_get_uint(abi, b, n);
 		return true;
 	}
 	n = (at->bit_off + at->bit_size + 7) / 8;
-	if (n > 8 || wh_read_some(p->m->t->reader, WH_VIRT, at->addr, b, n, NULL) < n)
+	if (n > 8 || read_bytes(p, at, b, n) < n)
 		return false;
 	v = 0;
 	for (size_t i = 0; i < n; i++)
@@ -95,16 +113,20 @@ static const char *enum_name(struct wh_type t, int64_t v)
 	return NULL;
 }
 
-static void print_text(struct printer *p, uint64_t addr, uint64_t n)
+static void print_text(struct printer *p, const struct place *at, uint64_t n)
 {
 	char text[4096];
 	uint64_t most = p->chars < sizeof(text) - 1 ? p->chars : sizeof(text) - 1;
+	size_t got;
 
 	n = n && n < most ? n : most;
-	if (!wh_read_str(p->m->t->reader, addr, text, (size_t)n + 1)) {
+	got = read_bytes(p, at, text, (size_t)n);
+	/* A string may end where memory does. */
+	if (!got) {
 		wh_mdb_text(p->m, "?");
 		return;
 	}
+	text[got] = '\0';
 	wh_mdb_text(p->m, "\"");
 	for (const char *s = text; *s; s++)
 		if ((unsigned char)*s >= ' ' && (unsigned char)*s <= '~')
@@ -133,7 +155,7 @@ static void print_pointer(struct printer *p, const struct wh_type_info *i, uint6
 		return;
 	if (is_char_type(i->elem)) {
 		wh_mdb_text(p->m, " ");
-		print_text(p, v, 0);
+		print_text(p, &(struct place){.addr = v}, 0);
 		return;
 	}
 	if (info_of(wh_type_strip(i->elem), &to) && to.kind == WH_TYPE_FUNC)
@@ -203,6 +225,7 @@ static void type_name(struct wh_type t, struct wh_strbuf *sb, unsigned int depth
 		wh_strbuf_puts(sb, i.kind == WH_TYPE_STRUCT  ? "struct"
 				   : i.kind == WH_TYPE_UNION ? "union"
 				   : i.kind == WH_TYPE_FUNC  ? "function"
+				   : i.kind == WH_TYPE_VOID  ? "void"
 							     : "int");
 	}
 }
@@ -214,9 +237,14 @@ static void print_lead(struct printer *p, const struct place *at)
 
 	if (p->set & P_ADDR)
 		wh_mdb_text(p->m, "%llx ", (unsigned long long)at->addr);
-	if (p->set & P_TYPE) {
+	if (p->set & (P_TYPE | P_BASE_TYPE)) {
 		type_name(at->type, &sb, 0);
 		wh_mdb_text(p->m, "%s ", wh_strbuf_str(&sb));
+	}
+	if (p->set & P_BASE_TYPE) {
+		wh_strbuf_clear(&sb);
+		type_name(wh_type_strip(at->type), &sb, 0);
+		wh_mdb_text(p->m, "(%s) ", wh_strbuf_str(&sb));
 	}
 	wh_strbuf_fini(&sb);
 }
@@ -239,7 +267,8 @@ static void print_struct(struct printer *p, const struct place *at, unsigned int
 
 	wh_mdb_text(p->m, "{\n");
 	for (size_t i = 0; wh_type_get_member(t, i, &mem) && p->lines < PRINT_LINES_MAX; i++) {
-		struct place to = {mem.type, at->addr + mem.offset, mem.bit_off, mem.bit_size};
+		struct place to = {mem.type, at->addr + mem.offset, mem.bit_off, mem.bit_size,
+				   at->space};
 
 		if (holes && !mem.bit_size) {
 			print_hole(p, end, mem.offset, depth + 1);
@@ -272,13 +301,13 @@ static void print_array(struct printer *p, const struct place *at, const struct 
 	}
 	if (is_char_type(i->elem)) {
 		wh_mdb_text(p->m, "[ ");
-		print_text(p, at->addr, n);
+		print_text(p, at, n);
 		wh_mdb_text(p->m, " ]");
 		return;
 	}
 	wh_mdb_text(p->m, "[ ");
 	for (uint64_t k = 0; k < n && k < p->elements && p->lines < PRINT_LINES_MAX; k++) {
-		struct place to = {i->elem, at->addr + k * elem.size, 0, 0};
+		struct place to = {i->elem, at->addr + k * elem.size, 0, 0, at->space};
 
 		if (k)
 			wh_mdb_text(p->m, ", ");
@@ -309,42 +338,43 @@ static void print_value(struct printer *p, const struct place *at, unsigned int 
 /* ---- member paths ---- */
 
 /* Through a pointer, so that its target's members can be named. */
-static struct wh_err *follow(struct wh_mdb *m, struct place *at)
+static struct wh_err *follow(struct printer *p, struct place *at)
 {
 	struct wh_type_info i;
 	uint64_t v;
 
 	if (!info_of(wh_type_strip(at->type), &i) || i.kind != WH_TYPE_PTR)
 		return NULL;
-	if (!wh_read_word(m->t->reader, at->addr, &v))
+	if (!read_integer(p, at, p->m->abi.word, &v))
 		return wh_err_new(WH_ERR_NOT_FOUND, "no pointer can be read at %llx",
 				  (unsigned long long)at->addr);
-	*at = (struct place){i.elem, v, 0, 0};
+	*at = (struct place){.type = i.elem, .addr = v};
 	return NULL;
 }
 
-static struct wh_err *step_index(struct wh_mdb *m, const char **s, struct place *at)
+static struct wh_err *step_index(struct printer *p, const char **s, struct place *at)
 {
 	struct wh_type_info i, elem;
 	uint64_t n;
 
 	++*s;
-	WH_TRY(wh_mdb_expr(m, s, &n));
+	WH_TRY(wh_mdb_expr(p->m, s, &n));
 	if (**s != ']')
 		return wh_err_new(WH_ERR_USAGE, "missing ]");
 	++*s;
 	if (!info_of(wh_type_strip(at->type), &i) ||
 	    (i.kind != WH_TYPE_ARRAY && i.kind != WH_TYPE_PTR))
 		return wh_err_new(WH_ERR_USAGE, "[] after something that is no array");
-	if (i.kind == WH_TYPE_PTR && !wh_read_word(m->t->reader, at->addr, &at->addr))
-		return wh_err_new(WH_ERR_NOT_FOUND, "the pointer cannot be read");
+	if (i.kind == WH_TYPE_PTR)
+		WH_TRY(follow(p, at));
 	if (!info_of(wh_type_strip(i.elem), &elem) || !elem.size)
 		return wh_err_new(WH_ERR_NOT_FOUND, "the size of the elements is unknown");
-	*at = (struct place){i.elem, at->addr + n * elem.size, 0, 0};
+	at->type = i.elem;
+	at->addr += n * elem.size;
 	return NULL;
 }
 
-static struct wh_err *step_member(struct wh_mdb *m, const char **s, struct place *at)
+static struct wh_err *step_member(struct printer *p, const char **s, struct place *at)
 {
 	char name[256];
 	size_t n = 0;
@@ -357,24 +387,24 @@ static struct wh_err *step_member(struct wh_mdb *m, const char **s, struct place
 	memcpy(name, *s, n);
 	name[n] = '\0';
 	*s += n;
-	WH_TRY(follow(m, at));
+	WH_TRY(follow(p, at));
 	if (!wh_type_find_member(at->type, name, &mem))
-		return wh_err_new(WH_ERR_NOT_FOUND, "no member named %s", name);
-	*at = (struct place){mem.type, at->addr + mem.offset, mem.bit_off, mem.bit_size};
+		return wh_err_new(WH_ERR_USAGE, "no member named %s", name);
+	*at = (struct place){mem.type, at->addr + mem.offset, mem.bit_off, mem.bit_size, at->space};
 	return NULL;
 }
 
-static struct wh_err *walk_path(struct wh_mdb *m, const char *path, struct place *at)
+static struct wh_err *walk_path(struct printer *p, const char *path, struct place *at)
 {
 	while (*path) {
 		if (*path == '[') {
-			WH_TRY(step_index(m, &path, at));
+			WH_TRY(step_index(p, &path, at));
 		} else if (*path == '.') {
 			path++;
 		} else if (!strncmp(path, "->", 2)) {
 			path += 2;
 		} else {
-			WH_TRY(step_member(m, &path, at));
+			WH_TRY(step_member(p, &path, at));
 		}
 	}
 	return NULL;
@@ -401,21 +431,20 @@ static struct wh_err *find_type(struct wh_mdb *m, const struct wh_mdb_call *c, s
 	}
 	tick = strrchr(name, '`');
 	if (!wh_types_find(m->types, tick ? tick + 1 : name, NULL, ret))
-		return wh_err_new(WH_ERR_NOT_FOUND, "unknown type: %s", name);
+		return wh_err_new(WH_ERR_USAGE, "unknown type: %s", name);
 	return NULL;
 }
 
-static struct wh_err *yield_place(struct wh_mdb *m, const struct wh_mdb_call *c,
+static struct wh_err *yield_place(struct printer *p, const struct wh_mdb_call *c,
 				  const struct place *at)
 {
-	struct printer p = {.m = m};
 	struct wh_type_info i;
 	uint64_t v;
 
 	if (!info_of(wh_type_strip(at->type), &i))
 		return wh_mdb_yield(c, at->addr);
 	if ((i.kind == WH_TYPE_INT || i.kind == WH_TYPE_PTR || i.kind == WH_TYPE_ENUM)) {
-		if (!read_integer(&p, at, i.size, &v))
+		if (!read_integer(p, at, i.size, &v))
 			return wh_err_new(WH_ERR_NOT_FOUND, "no value can be read at %llx",
 					  (unsigned long long)at->addr);
 		return wh_mdb_yield(c, v);
@@ -456,6 +485,48 @@ static struct wh_err *printer_open(struct wh_mdb *m, const struct wh_mdb_call *c
 	return NULL;
 }
 
+/* Where the value lies: at the address, in physical memory (-p), or in the address itself (-i). */
+static struct wh_err *place_base(struct printer *p, const struct wh_mdb_call *c, struct place *at)
+{
+	struct wh_type_info i;
+	size_t size = p->m->abi.word;
+
+	at->addr = c->addr;
+	if (p->set & P_PHYSICAL) {
+		at->space = IN_PHYSICAL;
+		return p->m->t->dump->cls != WH_DUMP_PROCESS
+			       ? NULL
+			       : wh_err_new(WH_ERR_UNSUPPORTED,
+					    "%s: a process core has no physical addresses",
+					    c->name);
+	}
+	if (!(p->set & P_IMMEDIATE))
+		return NULL;
+	if (info_of(wh_type_strip(at->type), &i) && i.size)
+		size = (size_t)i.size;
+	if (size > sizeof(p->value))
+		return wh_err_new(WH_ERR_USAGE, "%s: a value of %zu bytes is no immediate one",
+				  c->name, size);
+	for (size_t b = 0; b < size; b++)
+		p->value[p->m->abi.big_endian ? size - 1 - b : b] = (uint8_t)(c->addr >> (8 * b));
+	at->addr = 0;
+	at->space = IN_VALUE;
+	return NULL;
+}
+
+static struct wh_err *print_place(struct printer *p, const struct wh_mdb_call *c,
+				  const struct place *at, const char *path)
+{
+	if (c->pipe_out)
+		return yield_place(p, c, at);
+	print_lead(p, at);
+	if (path)
+		wh_mdb_text(p->m, "%s = ", path);
+	print_value(p, at, 0);
+	wh_mdb_text(p->m, "\n");
+	return NULL;
+}
+
 struct wh_err *wh_dcmd_print(struct wh_mdb *m, const struct wh_mdb_call *c)
 {
 	struct printer p;
@@ -465,27 +536,14 @@ struct wh_err *wh_dcmd_print(struct wh_mdb *m, const struct wh_mdb_call *c)
 	WH_TRY(wh_mdb_need_addr(c));
 	WH_TRY(printer_open(m, c, &p, &rest));
 	WH_TRY(find_type(m, c, rest, &base.type, &used));
-	base.addr = c->addr;
+	WH_TRY(place_base(&p, c, &base));
 	rest += used;
-	if (rest == c->argc) {
-		if (c->pipe_out)
-			return yield_place(m, c, &base);
-		print_lead(&p, &base);
-		print_value(&p, &base, 0);
-		wh_mdb_text(m, "\n");
-		return NULL;
-	}
+	if (rest == c->argc)
+		return print_place(&p, c, &base, NULL);
 	for (; rest < c->argc; rest++) {
 		at = base;
-		WH_TRY(walk_path(m, c->argv[rest], &at));
-		if (c->pipe_out) {
-			WH_TRY(yield_place(m, c, &at));
-			continue;
-		}
-		print_lead(&p, &at);
-		wh_mdb_text(m, "%s = ", c->argv[rest]);
-		print_value(&p, &at, 0);
-		wh_mdb_text(m, "\n");
+		WH_TRY(walk_path(&p, c->argv[rest], &at));
+		WH_TRY(print_place(&p, c, &at, c->argv[rest]));
 	}
 	return NULL;
 }
@@ -513,7 +571,7 @@ struct wh_err *wh_dcmd_offsetof(struct wh_mdb *m, const struct wh_mdb_call *c)
 	if (used >= c->argc)
 		return wh_err_new(WH_ERR_USAGE, "offsetof TYPE MEMBER");
 	if (!wh_type_find_member(t, c->argv[used], &mem))
-		return wh_err_new(WH_ERR_NOT_FOUND, "no member named %s", c->argv[used]);
+		return wh_err_new(WH_ERR_USAGE, "no member named %s", c->argv[used]);
 	wh_mdb_text(m, "offsetof (%s, %s) = 0x%llx\n", c->argv[used - 1], c->argv[used],
 		    (unsigned long long)mem.offset);
 	return NULL;

@@ -106,6 +106,24 @@ static const char *seg_type(uint8_t type)
 	}
 }
 
+static void seg_json(struct wh_mdb *m, const struct wh_vmem_seg *s)
+{
+	static const struct wh_mdb_col cols[] = {
+		{"addr", "", 0}, {"type", "", 0},   {"start", "", 0},	  {"end", "", 0},
+		{"size", "", 0}, {"thread", "", 0}, {"timestamp", "", 0}, {"stack", "", 0}};
+
+	wh_mdb_table(m, "vmem_seg", cols, 8, false);
+	wh_mdb_cell_ptr(m, s->addr, true);
+	wh_mdb_cell(m, "%s", seg_type(s->type));
+	wh_mdb_cell_ptr(m, s->start, true);
+	wh_mdb_cell_ptr(m, s->end, true);
+	wh_mdb_cell(m, "%llu", (unsigned long long)(s->end - s->start));
+	wh_mdb_cell_ptr(m, s->thread, true);
+	wh_mdb_cell_ptr(m, (uint64_t)s->timestamp, true);
+	wh_mdb_cell_stack(m, s->stack, s->depth);
+	wh_mdb_row(m);
+}
+
 struct wh_err *wh_mdb_vmem_seg_verbose(struct wh_mdb *m, uint64_t seg, bool header)
 {
 	struct wh_vmem_seg s;
@@ -114,6 +132,10 @@ struct wh_err *wh_mdb_vmem_seg_verbose(struct wh_mdb *m, uint64_t seg, bool head
 	if (!wh_vmem_read_seg(m->kmem, seg, &s))
 		return wh_err_new(WH_ERR_NOT_FOUND, "no vmem_seg can be read at %llx",
 				  (unsigned long long)seg);
+	if (m->json) {
+		seg_json(m, &s);
+		return NULL;
+	}
 	if (header)
 		wh_mdb_text(m, "%16s %4s %16s %16s %16s\n%16s %4s %16s %16s %16s\n", "ADDR", "TYPE",
 			    "START", "END", "SIZE", "", "", "THREAD", "TIMESTAMP", "");
@@ -153,7 +175,7 @@ struct wh_err *wh_dcmd_vmem_seg(struct wh_mdb *m, const struct wh_mdb_call *c)
 	WH_TRY(wh_mdb_opts(c, "vs", "", &set, NULL, &rest));
 	if (c->pipe_out)
 		return wh_mdb_yield(c, c->addr);
-	if ((set & V) && !m->json)
+	if (set & V)
 		return wh_mdb_vmem_seg_verbose(m, c->addr, c->first);
 	if (!wh_vmem_read_seg(m->kmem, c->addr, &s))
 		return wh_err_new(WH_ERR_NOT_FOUND, "no vmem_seg can be read at %llx",

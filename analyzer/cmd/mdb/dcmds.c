@@ -9,52 +9,121 @@
 #include "analyzer/target/target_user.h"
 #include "analyzer/target/targets.h"
 
+static const char bufctl_options[] =
+	"  -v         the whole record with its stack\n"
+	"  -h         the buffer's history, newest first\n"
+	"  -a ADDR    only of the buffer at ADDR\n"
+	"  -c CALLER  only with CALLER (a pc, or a function) in the stack\n"
+	"  -e TIME    only at TIME or later\n"
+	"  -l TIME    only at TIME or earlier\n"
+	"  -t THREAD  only by THREAD\n";
+static const char findleaks_options[] =
+	"  ADDR  only leaks with ADDR (a pc, or a function) in the stack\n"
+	"  -d    one of each group in detail\n"
+	"  -f    search again instead of using the result of the last search\n"
+	"  -v    count what was looked at\n";
+static const char kgrep_options[] = "  -v        the value as well\n"
+				    "  -a MIN    only at addresses from MIN\n"
+				    "  -A MAX    only at addresses below MAX\n"
+				    "  -d DIST   values in [ADDR, ADDR + DIST)\n"
+				    "  -m MASK   values with (value & MASK) == ADDR\n"
+				    "  -M MASK   values with (value & ~MASK) == ADDR\n"
+				    "  -s SIZE   words of 1, 2, 4 or 8 bytes instead of pointers\n";
+static const char mblk_options[] =
+	"  -v        names of the flags\n"
+	"  -q        the address only\n"
+	"  -f FLAG   only with this flag (MSGMARK, MSGNOLOOP, MSGDELIM, MSGMARKNEXT,\n"
+	"            MSGNOTMARKNEXT, or a number); -F only without\n"
+	"  -t TYPE   only of this type (data, M_FLUSH, or a number); -T only of others\n"
+	"  -l LEN    only of this length; -L shorter, -G longer\n"
+	"  -b LEN    only with a block of this length\n"
+	"  -d DBLK   only of this dblk\n";
+static const char print_options[] = "  -a        addresses of members\n"
+				    "  -C        strings in full; -c N: N characters\n"
+				    "  -d        numbers in decimal; -x: in hexadecimal\n"
+				    "  -h        holes between members\n"
+				    "  -i        ADDR is the value itself\n"
+				    "  -L        arrays in full; -l N: N elements\n"
+				    "  -p        ADDR is a physical address\n"
+				    "  -s DEPTH  no deeper than this\n"
+				    "  -t        types; -T: what they are behind their names\n";
+static const char stat_options[] = "  -k -m -g  memory in KiB, MiB, GiB\n";
+static const char users_options[] =
+	"  -e  those of less than 8192 bytes and 100 allocations as well\n"
+	"  -f  each allocation\n";
+static const char seg_options[] = "  -v  size, thread, time and stack\n"
+				  "  -s  the size instead of the end\n";
+static const char whatis_options[] = "  -a  all answers, not only the first\n"
+				     "  -b  the bufctl of a buffer (in a pipe: instead of it)\n"
+				     "  -q  no audit records\n";
+
 /* Kernel dcmds and their twins for libumem are the same functions. */
 const struct wh_mdb_dcmd wh_mdb_dcmds[] = {
 	{"bufctl", ":[-vh] [-a addr] [-c caller] [-e earliest] [-l latest] [-t thread]",
-	 "print or filter a bufctl", wh_dcmd_bufctl, "ku"},
-	{"bufctl_audit", ":", "print an audit record with its stack", wh_dcmd_bufctl_audit, "ku"},
-	{"dcmds", "", "list the dcmds", wh_dcmd_dcmds, "*"},
-	{"findleaks", "?[-dfv]", "search for leaked memory", wh_dcmd_findleaks, "*"},
-	{"formats", "", "list the letters of formats", wh_dcmd_formats, "*"},
-	{"help", "[DCMD]", "explain a dcmd", wh_dcmd_help, "*"},
-	{"kgrep", ":[-v] [-a min_addr] [-A max_addr] [-d dist] [-m min] [-M max]",
-	 "search memory for a word", wh_dcmd_kgrep, "*"},
+	 "print or filter a bufctl", wh_dcmd_bufctl, "ku", bufctl_options},
+	{"bufctl_audit", ":", "print an audit record with its stack", wh_dcmd_bufctl_audit, "ku",
+	 NULL},
+	{"dcmds", "", "list the dcmds", wh_dcmd_dcmds, "*", NULL},
+	{"findleaks", "?[-dfv]", "search for leaked memory", wh_dcmd_findleaks, "*",
+	 findleaks_options},
+	{"formats", "", "list the letters of formats", wh_dcmd_formats, "*", NULL},
+	{"help", "[DCMD]", "explain a dcmd", wh_dcmd_help, "*", NULL},
+	{"kgrep", ":[-v] [-d dist|-m mask|-M invmask] [-a minad] [-A maxad] [-s sz]",
+	 "search memory for a word", wh_dcmd_kgrep, "*", kgrep_options},
 	{"kmalog", "?[fail | slab]", "print the transaction, failure or slab log with stacks",
-	 wh_dcmd_kmalog, "k"},
-	{"kmastat", "[-kmg]", "statistics of caches and arenas", wh_dcmd_kmastat, "k"},
-	{"kmausers", "?[-ef] [cache ...]", "current allocations by stack", wh_dcmd_kmausers, "k"},
-	{"kmem_cache", "?[name]", "print a cache, or all", wh_dcmd_kmem_cache, "k"},
-	{"kmem_log", "?[-b]", "print the transaction log", wh_dcmd_kmem_log, "k"},
-	{"kmem_verify", "?", "check the patterns behind and in buffers", wh_dcmd_kmem_verify, "k"},
+	 wh_dcmd_kmalog, "k", NULL},
+	{"kmastat", "[-kmg]", "statistics of caches and arenas", wh_dcmd_kmastat, "k",
+	 stat_options},
+	{"kmausers", "?[-ef] [cache ...]", "current allocations by stack", wh_dcmd_kmausers, "k",
+	 users_options},
+	{"kmem_cache", "?[name]", "print a cache, or all", wh_dcmd_kmem_cache, "k", NULL},
+	{"kmem_log", "?[-b]", "print the transaction log (of a record; -b: of a buffer)",
+	 wh_dcmd_kmem_log, "k", NULL},
+	{"kmem_verify", "?", "check the patterns behind and in buffers", wh_dcmd_kmem_verify, "k",
+	 NULL},
 	{"mblk", ":[-q|v] [-f|F flag] [-t|T type] [-l|L|G|b len] [-d dblk]",
-	 "print or filter an mblk", wh_dcmd_mblk, "k"},
-	{"mblk2dblk", ":", "the dblk of an mblk", wh_dcmd_mblk2dblk, "k"},
-	{"mblk_verify", "?", "check the pointers of one mblk, or all", wh_dcmd_mblk_verify, "k"},
-	{"offsetof", "TYPE MEMBER", "offset of a member", wh_dcmd_offsetof, "*"},
-	{"print", ":[-aCdhLtx] [-c chars] [-l elements] [-s depth] TYPE [MEMBER ...]",
-	 "print a value by its type (a addresses, t types, d decimal, x hex, h holes, C L whole)",
-	 wh_dcmd_print, "*"},
-	{"q", "", "leave", wh_dcmd_quit, "*"},
-	{"quit", "", "leave", wh_dcmd_quit, "*"},
-	{"sizeof", "TYPE", "size of a type", wh_dcmd_sizeof, "*"},
-	{"status", "", "what the dump is", wh_dcmd_status, "*"},
-	{"strftevent", ":", "print an event of a flow trace", wh_dcmd_strftevent, "k"},
-	{"trail", ":", "everything recorded about a buffer, in time order", wh_dcmd_trail, "*"},
+	 "print or filter an mblk", wh_dcmd_mblk, "k", mblk_options},
+	{"mblk2dblk", ":", "the dblk of an mblk", wh_dcmd_mblk2dblk, "k", NULL},
+	{"mblk_verify", "?", "check the pointers of one mblk, or all", wh_dcmd_mblk_verify, "k",
+	 NULL},
+	{"offsetof", "TYPE MEMBER", "offset of a member", wh_dcmd_offsetof, "*", NULL},
+	{"print", ":[-aCdhiLpTtx] [-c chars] [-l elements] [-s depth] TYPE [MEMBER ...]",
+	 "print a value by its type", wh_dcmd_print, "*", print_options},
+	{"q", "", "leave", wh_dcmd_quit, "*", NULL},
+	{"quit", "", "leave", wh_dcmd_quit, "*", NULL},
+	{"sizeof", "TYPE", "size of a type", wh_dcmd_sizeof, "*", NULL},
+	{"status", "", "what the dump is", wh_dcmd_status, "*", NULL},
+	{"strftevent", ":", "print an event of a flow trace", wh_dcmd_strftevent, "k", NULL},
+	{"trail", ":", "everything recorded about a buffer, in time order", wh_dcmd_trail, "*",
+	 NULL},
+	{"ugrep", ":[-v] [-d dist|-m mask|-M invmask] [-a minad] [-A maxad] [-s sz]",
+	 "search memory for a word", wh_dcmd_kgrep, "u", kgrep_options},
 	{"umalog", "?[fail | slab]", "print the transaction, failure or slab log with stacks",
-	 wh_dcmd_kmalog, "u"},
-	{"umastat", "[-kmg]", "statistics of caches and arenas", wh_dcmd_kmastat, "u"},
-	{"umausers", "?[-ef] [cache ...]", "current allocations by stack", wh_dcmd_kmausers, "u"},
-	{"umem_cache", "?[name]", "print a cache, or all", wh_dcmd_kmem_cache, "u"},
-	{"umem_log", "?[-b]", "print the transaction log", wh_dcmd_kmem_log, "u"},
-	{"umem_verify", "?", "check the patterns behind and in buffers", wh_dcmd_kmem_verify, "u"},
-	{"vmem", "?", "print an arena, or all", wh_dcmd_vmem, "ku"},
-	{"vmem_seg", ":[-vs]", "print a segment of an arena", wh_dcmd_vmem_seg, "ku"},
-	{"walk", "?NAME", "walk a data structure (::walkers)", wh_dcmd_walk, "*"},
-	{"walkers", "", "list the walkers", wh_dcmd_walkers, "*"},
-	{"whatis", ":[-abqv]", "say what an address is", wh_dcmd_whatis, "*"},
-	{NULL, NULL, NULL, NULL, NULL},
+	 wh_dcmd_kmalog, "u", NULL},
+	{"umastat", "[-kmg]", "statistics of caches, arenas and threads", wh_dcmd_kmastat, "u",
+	 stat_options},
+	{"umausers", "?[-ef] [cache ...]", "current allocations by stack", wh_dcmd_kmausers, "u",
+	 users_options},
+	{"umem_cache", "?[name]", "print a cache, or all", wh_dcmd_kmem_cache, "u", NULL},
+	{"umem_log", "?[-b]", "print the transaction log (of a record; -b: of a buffer)",
+	 wh_dcmd_kmem_log, "u", NULL},
+	{"umem_verify", "?", "check the patterns behind and in buffers", wh_dcmd_kmem_verify, "u",
+	 NULL},
+	{"vmem", "?", "print an arena, or all", wh_dcmd_vmem, "ku", NULL},
+	{"vmem_seg", ":[-vs]", "print a segment of an arena", wh_dcmd_vmem_seg, "ku", seg_options},
+	{"walk", "?NAME", "walk a data structure (::walkers)", wh_dcmd_walk, "*", NULL},
+	{"walkers", "", "list the walkers", wh_dcmd_walkers, "*", NULL},
+	{"whatis", ":[-abqv]", "say what an address is", wh_dcmd_whatis, "*", whatis_options},
+	{NULL, NULL, NULL, NULL, NULL, NULL},
 };
+
+bool wh_mdb_suits(const struct wh_mdb *m, const char *targets)
+{
+	bool kernel = m->t->ops == &wh_target_linux_ops;
+
+	return strchr(targets, '*') || (m->il && strchr(targets, 'k')) ||
+	       (m->umem && strchr(targets, 'u')) || (kernel && strchr(targets, 'l'));
+}
 
 const struct wh_mdb_dcmd *wh_mdb_find_dcmd(const char *name)
 {

@@ -23,7 +23,8 @@ static int table_of(int type)
 }
 
 struct wh_mleak {
-	uint64_t ctl, buf, data, cid, signature;
+	uint64_t ctl, buf, cid, signature; /* buf: of the row */
+	uint64_t start, data;		   /* of the buffer with malloc's header */
 	int64_t time;
 	uint32_t group, count; /* of a representative: members */
 	uint8_t type, depth;
@@ -83,6 +84,17 @@ static bool is_arena(const struct wh_kmem *k, uint64_t addr)
 	return false;
 }
 
+static void segment_extent(struct wh_mdb *m, struct wh_mleak *l)
+{
+	struct wh_vmem_seg s;
+
+	if (m->kmem && wh_vmem_read_seg(m->kmem, l->ctl, &s) && s.start <= l->buf &&
+	    s.end > l->buf) {
+		l->start = s.start;
+		l->data = s.end - s.start;
+	}
+}
+
 static void leak_make(struct wh_mdb *m, uint32_t row, struct wh_mleak *l)
 {
 	const struct wh_buftab *t = m->t->buftab;
@@ -95,7 +107,15 @@ static void leak_make(struct wh_mdb *m, uint32_t row, struct wh_mleak *l)
 			       .buf = wh_buftab_addr(t, row),
 			       .data = wh_buftab_size(t, row),
 			       .cid = cls->id};
-	l->ctl = l->buf;
+	l->start = l->buf;
+	/* A row begins behind malloc's header; mdb counts buffers as the cache has them. */
+	if (c) {
+		const struct wh_kmem_buf *b = wh_kmem_find_buf(c, l->buf);
+
+		l->start = b ? b->addr : l->buf;
+		l->data = c->bufsize;
+	}
+	l->ctl = l->start;
 	if (!strcmp(cls->model, "mapping")) {
 		l->type = strcmp(cls->name, "sbrk") ? LEAK_MMAP : LEAK_SBRK;
 		l->cid = l->buf; /* a row of its own */
@@ -103,10 +123,11 @@ static void leak_make(struct wh_mdb *m, uint32_t row, struct wh_mleak *l)
 		l->type = LEAK_VMEM;
 		l->cid = 0;
 		l->ctl = wh_kmem_row_ctl(m->kmem, cls->id, l->buf);
+		segment_extent(m, l);
 	} else if (c && (c->flags & WH_KMF_AUDIT)) {
 		l->ctl = wh_kmem_row_ctl(m->kmem, cls->id, l->buf);
 		l->type = l->ctl == c->addr ? LEAK_CACHE : LEAK_AUDITED;
-		l->ctl = l->ctl == c->addr ? l->buf : l->ctl;
+		l->ctl = l->ctl == c->addr ? l->start : l->ctl;
 	}
 	l->time = leak_time(m, l);
 	n = leak_stack(m, l, row, pc);
@@ -254,14 +275,14 @@ struct wh_err *wh_mdb_leaks_walk(struct wh_mdb *m, bool has_addr, uint64_t ctl, 
 		return wh_err_new(WH_ERR_USAGE, "::findleaks must be run before leaks can be "
 						"walked");
 	for (size_t i = 0; has_addr && i < ls->n; i++)
-		if (ls->v[i].ctl == ctl || ls->v[i].buf == ctl)
+		if (ls->v[i].ctl == ctl || ls->v[i].start == ctl || ls->v[i].buf == ctl)
 			wanted = ls->v[i].group;
 	if (has_addr && wanted == UINT32_MAX)
 		return wh_err_new(WH_ERR_NOT_FOUND, "%llx is not a leaked ctl address",
 				  (unsigned long long)ctl);
 	for (size_t i = 0; i < ls->n; i++)
 		if (!has_addr || ls->v[i].group == wanted)
-			WH_TRY(WH_VEC_PUSH(ret, bufs ? ls->v[i].buf : ls->v[i].ctl));
+			WH_TRY(WH_VEC_PUSH(ret, bufs ? ls->v[i].start : ls->v[i].ctl));
 	return NULL;
 }
 
@@ -350,11 +371,15 @@ static struct wh_err *print_detail(struct wh_mdb *m, const struct wh_mleak *l)
 	if (l->count == 1)
 		wh_mdb_text(m, "%s leak: 1 %s, %llu bytes", name, unit,
 			    (unsigned long long)l->data);
-	else
+	else if (l->min == l->max)
 		wh_mdb_text(m, "%s leak: %u %ss, %llu bytes each, %llu bytes total", name, l->count,
 			    unit, (unsigned long long)l->data, (unsigned long long)l->bytes);
+	else
+		wh_mdb_text(m, "%s leak: %u %ss, %llu-%llu bytes each, %llu bytes total", name,
+			    l->count, unit, (unsigned long long)l->min, (unsigned long long)l->max,
+			    (unsigned long long)l->bytes);
 	if (l->type == LEAK_CACHE) {
-		wh_mdb_text(m, ",\n    sample addr %llx%s%s\n", (unsigned long long)l->buf,
+		wh_mdb_text(m, ",\n    sample addr %llx%s%s\n", (unsigned long long)l->start,
 			    *l->caller ? ", caller " : "", l->caller);
 		return NULL;
 	}

@@ -78,9 +78,12 @@ struct wh_mdb_dcmd {
 	const char *usage; /**< "?" address optional, ":" needed; then the options */
 	const char *help;  /**< one line */
 	wh_mdb_dcmd_fn fn;
-	/** Targets on which it makes sense: 'k' illumos kernel, 'u' libumem, '*' all. */
+	/** Targets on which it makes sense: 'k' illumos kernel, 'u' libumem, 'l' Linux kernel, '*' all. */
 	const char *targets;
+	const char *options; /**< a line each, for ::help; NULL none */
 };
+/** Whether one of @targets is what the dump is of. */
+bool wh_mdb_suits(const struct wh_mdb *m, const char *targets);
 extern const struct wh_mdb_dcmd wh_mdb_dcmds[]; /**< ends with a NULL name */
 const struct wh_mdb_dcmd *wh_mdb_find_dcmd(const char *name);
 

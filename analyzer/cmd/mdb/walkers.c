@@ -5,6 +5,7 @@
 #include "analyzer/base/hashmap.h"
 #include "analyzer/base/limits.h"
 #include "analyzer/cmd/mdb/mdb.h"
+#include "analyzer/target/linux.h"
 
 static struct wh_err *want_addr(bool has, const char *what)
 {
@@ -293,6 +294,43 @@ static struct wh_err *walk_slab(struct wh_mdb *m, bool has, uint64_t addr, wh_ad
 	return NULL;
 }
 
+static const struct wh_lx *linux_of(const struct wh_mdb *m)
+{
+	return m->t->priv;
+}
+
+static struct wh_err *walk_task(struct wh_mdb *m, bool has, uint64_t addr, wh_addr_vec *ret)
+{
+	const struct wh_lx *x = linux_of(m);
+
+	(void)has, (void)addr;
+	WH_TRY(wh_target_build(m->t));
+	for (size_t i = 0; i < x->tasks.n; i++)
+		WH_TRY(WH_VEC_PUSH(ret, x->tasks.v[i].addr));
+	return NULL;
+}
+
+static struct wh_err *walk_module(struct wh_mdb *m, bool has, uint64_t addr, wh_addr_vec *ret)
+{
+	const struct wh_knames *n = linux_of(m)->names;
+
+	(void)has, (void)addr;
+	for (size_t i = 0; i < n->n_modules; i++)
+		WH_TRY(WH_VEC_PUSH(ret, n->modules[i].addr));
+	return NULL;
+}
+
+/* The caches that have rows: struct kmem_cache. */
+static struct wh_err *walk_slab_cache(struct wh_mdb *m, bool has, uint64_t addr, wh_addr_vec *ret)
+{
+	(void)has, (void)addr;
+	WH_TRY(wh_target_build(m->t));
+	for (uint16_t c = 0; c < wh_buftab_class_count(m->t->buftab); c++)
+		if (wh_buftab_class(m->t->buftab, c)->id)
+			WH_TRY(WH_VEC_PUSH(ret, wh_buftab_class(m->t->buftab, c)->id));
+	return NULL;
+}
+
 const struct wh_mdb_walker wh_mdb_walkers[] = {
 	{"b_cont", "mblks along b_cont", walk_b_cont, "k"},
 	{"b_next", "mblks along b_next", walk_b_next, "k"},
@@ -306,8 +344,11 @@ const struct wh_mdb_walker wh_mdb_walkers[] = {
 	{"leak", "bufctls or segments of leaks (of a group)", walk_leak, "*"},
 	{"leakbuf", "buffers of leaks (of a group)", walk_leakbuf, "*"},
 	{"modctl", "modules", walk_modctl, "k"},
+	{"module", "modules: struct module", walk_module, "l"},
 	{"slab", "objects in use (of a cache)", walk_slab, "*"},
+	{"slab_cache", "caches: struct kmem_cache", walk_slab_cache, "l"},
 	{"strftblk", "events of the flow trace of a dblk", walk_strftblk, "k"},
+	{"task", "tasks: task_struct", walk_task, "l"},
 	{"thread", "kernel threads", walk_thread, "k"},
 	{"umem", "buffers in use (of a cache)", walk_kmem, "u"},
 	{"umem_cache", "caches", walk_caches, "u"},
@@ -319,12 +360,6 @@ const struct wh_mdb_walker wh_mdb_walkers[] = {
 	{"vmem_span", "spans of an arena", walk_vmem_span, "ku"},
 	{NULL, NULL, NULL, NULL},
 };
-
-static bool suits(const struct wh_mdb *m, const char *targets)
-{
-	return strchr(targets, '*') || (m->il && strchr(targets, 'k')) ||
-	       (!m->il && m->kmem && strchr(targets, 'u'));
-}
 
 /* The class with this name; the walk then yields its rows. */
 static struct wh_err *walk_class(struct wh_mdb *m, const char *name, wh_addr_vec *ret, bool *found)
@@ -348,7 +383,8 @@ struct wh_err *wh_mdb_walk(struct wh_mdb *m, const char *name, bool has_addr, ui
 	bool found = false;
 
 	for (size_t i = 0; wh_mdb_walkers[i].name; i++)
-		if (!strcmp(wh_mdb_walkers[i].name, name) && suits(m, wh_mdb_walkers[i].targets))
+		if (!strcmp(wh_mdb_walkers[i].name, name) &&
+		    wh_mdb_suits(m, wh_mdb_walkers[i].targets))
 			return wh_mdb_walkers[i].fn(m, has_addr, addr, ret);
 	c = m->kmem ? wh_kmem_find_cache_name(m->kmem, name) : NULL;
 	if (c)
@@ -386,7 +422,7 @@ struct wh_err *wh_dcmd_walkers(struct wh_mdb *m, const struct wh_mdb_call *c)
 
 	wh_mdb_table(m, "walkers", cols, 2, c->first);
 	for (size_t i = 0; wh_mdb_walkers[i].name; i++)
-		if (suits(m, wh_mdb_walkers[i].targets)) {
+		if (wh_mdb_suits(m, wh_mdb_walkers[i].targets)) {
 			wh_mdb_cell(m, "%s", wh_mdb_walkers[i].name);
 			wh_mdb_cell(m, "%s", wh_mdb_walkers[i].help);
 			wh_mdb_row(m);
