@@ -62,10 +62,10 @@ struct wh_event {
 	bool has_time, has_cpu, has_pid;
 	uint32_t cpu;
 	uint64_t pid, thread, tid; /**< as in wh_origin */
-	const char *source; /**< "slub alloc track", "flow trace", "transaction log" */
-	const char *what;   /**< "alloc", "free", "putnext" … */
-	const char *detail; /**< free text or NULL, e.g. "ptem -> pts" */
-	uint64_t address;   /**< of the record itself, 0 none */
+	const char *source;	   /**< "slub alloc track", "flow trace", "transaction log" */
+	const char *what;	   /**< "alloc", "free", "putnext" … */
+	const char *detail;	   /**< free text or NULL, e.g. "ptem -> pts" */
+	uint64_t address;	   /**< of the record itself, 0 none */
 	const struct wh_frame *frames;
 	size_t n_frames;
 };

@@ -116,9 +116,8 @@ struct wh_err *wh_mdb_format(struct wh_mdb *m, const char *format, bool memory, 
 
 /* ---- output ---- */
 void wh_mdb_text(struct wh_mdb *m, const char *fmt, ...) WH_PRINTF(2, 3);
-#define WH_MDB_DASHES \
-	"------------------------------------------------------------------------"
-#define WH_MDB_PTR 99 /**< column width: as many digits as a pointer has */
+#define WH_MDB_DASHES "------------------------------------------------------------------------"
+#define WH_MDB_PTR    99 /**< column width: as many digits as a pointer has */
 /** Starts a table (header printed with @header), or goes on with the one of the call before. */
 void wh_mdb_table(struct wh_mdb *m, const char *key, const struct wh_mdb_col *cols, size_t n,
 		  bool header);
