@@ -99,6 +99,20 @@ static struct wh_err *dump_new(struct wh_ctx *ctx, size_t n, struct wh_dump **re
 	return NULL;
 }
 
+static void say_incomplete(const struct wh_dump *d)
+{
+	unsigned long long lost = d->pages[WH_MEM_TRUNCATED];
+
+	if (lost)
+		wh_diag_add(d->ctx->diags, WH_DIAG_WARN, "dump-incomplete", 0,
+			    "%llu pages are lost: the file is cut short, or there was no space when "
+			    "it was written; copy or take it again, whole",
+			    lost);
+	else
+		wh_diag_add(d->ctx->diags, WH_DIAG_WARN, "dump-incomplete", 0,
+			    "the dump's writer or the end of the file says that it is incomplete");
+}
+
 static struct wh_err *finish(struct wh_dump *d, struct wh_err *e, struct wh_dump **ret)
 {
 	if (!e)
@@ -109,6 +123,8 @@ static struct wh_err *finish(struct wh_dump *d, struct wh_err *e, struct wh_dump
 	}
 	for (size_t i = 0; i < d->n_streams; i++)
 		d->incomplete |= wh_stream_truncated(d->streams[i]);
+	if (d->incomplete)
+		say_incomplete(d);
 	*ret = d;
 	return NULL;
 }

@@ -408,7 +408,7 @@ static struct wh_err *open_tables(struct wh_kspace *k, struct wh_reader *r)
 		wh_stream_path(d->streams[0]), UINT64_MAX,
 		d->vmcoreinfo && d->pages[WH_MEM_TRUNCATED]
 			? "the dump is incomplete, and the kernel's page tables are in the part "
-			  "that is lost"
+			  "that is lost; copy or take it again, whole"
 		: d->vmcoreinfo ? "VMCOREINFO leads to no page tables that translate "
 				  "themselves (is the memory encrypted?)"
 				: "no VMCOREINFO in header, notes or memory, and no QEMU CPU "
