@@ -238,9 +238,11 @@ static struct wh_err *decode_at(struct wh_knames *n, struct wh_kspace *ks,
 	if (raw.stext && !info.anchored)
 		wh_diag_add(ks->dump->ctx->diags, WH_DIAG_WARN, "kallsyms-unanchored", raw.stext,
 			    "kallsyms does not put _stext where VMCOREINFO says");
-	if (info.n < pl->num_syms)
+	if (info.n < pl->num_syms) {
+		n->damaged = true;
 		wh_diag_add(ks->dump->ctx->diags, WH_DIAG_WARN, "kallsyms-damaged", 0,
 			    "only %u of %u kernel symbols can be decoded", info.n, pl->num_syms);
+	}
 	return NULL;
 }
 
@@ -269,9 +271,11 @@ static struct wh_err *btf_add(struct wh_knames *n, uint8_t *data, size_t len,
 	struct wh_btf *b = NULL;
 
 	WH_TRY(wh_btf_create(data, len, NULL, 0, 0, &b));
-	if (wh_btf_damaged(b))
+	if (wh_btf_damaged(b)) {
+		n->damaged = true;
 		wh_diag_add(diags, WH_DIAG_WARN, "btf-damaged", 0,
 			    "the kernel's BTF is damaged: %u types can be used", wh_btf_count(b));
+	}
 	WH_TRY(wh_types_add(n->types, &wh_btf_ops, b, "btf:vmlinux"));
 	p->btf = b;
 	n->type_source = "BTF";
@@ -368,7 +372,7 @@ static struct wh_err *open_vmlinux(struct wh_knames *n, struct wh_kspace *ks,
 	struct wh_kn_priv *p = n->priv;
 
 	WH_TRY(wh_kn_find_vmlinux(n, opts));
-	if (!p->vmlinux || n->have_data_symbols)
+	if (!p->vmlinux || (n->have_data_symbols && !n->damaged))
 		return NULL;
 	WH_TRY(soften(ks, "vmlinux-symbols", wh_kn_vmlinux_symbols(n)));
 	(void)wh_symtab_pick(n->syms, pick_names, WH_KN_PICK_COUNT, p->pick);
@@ -383,8 +387,11 @@ static struct wh_err *open_types(struct wh_knames *n, struct wh_kspace *ks)
 	if (e == &wh_err_not_found)
 		e = p->vmlinux ? NULL : wh_err_new(WH_ERR_NOT_FOUND, "no BTF in the kernel image");
 	WH_TRY(soften(ks, "no-btf", e));
-	/* BTF says all that layouts ask for; DWARF behind it would be read through for every miss. */
-	return p->vmlinux && !p->btf ? soften(ks, "vmlinux-types", wh_kn_vmlinux_types(n)) : NULL;
+	/* Whole BTF says all that layouts ask for; DWARF behind it would be read through for every miss. */
+	if (!p->vmlinux || (p->btf && !wh_btf_damaged(p->btf)))
+		return NULL;
+	n->damaged = false;
+	return soften(ks, "vmlinux-types", wh_kn_vmlinux_types(n));
 }
 
 static struct wh_err *open_all(struct wh_knames *n, struct wh_kspace *ks,

@@ -248,6 +248,7 @@ struct wh_err *wh_kn_vmlinux_symbols(struct wh_knames *n)
 	n->syms = syms;
 	n->sym_source = "vmlinux";
 	n->have_data_symbols = true;
+	n->damaged = false;
 	return NULL;
 }
 

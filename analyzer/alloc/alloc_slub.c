@@ -24,6 +24,7 @@ struct cpu_chain {
 struct slub {
 	enum link_code code;
 	WH_VEC(struct cpu_chain) chains; /* sorted by pfn */
+	bool have_cpus;			 /* the layout of kmem_cache_cpu is known */
 };
 
 static uint32_t slub_objects(const struct wh_kslab *k, const struct wh_lx_slab *s)
@@ -47,11 +48,25 @@ static const struct cpu_chain *chain_find(const struct slub *u, uint64_t pfn)
 	return lo < u->chains.n && u->chains.v[lo].pfn == pfn ? &u->chains.v[lo] : NULL;
 }
 
+/*
+ * A CPU that takes a slab freezes it and takes its list of free objects along; what others free goes to a new
+ * list.  When no CPU is known to have this one (its kmem_cache_cpu or the layout of that was lost), which
+ * objects are free is not known.  Slabs on a CPU's partial list are frozen too (until 6.8), but keep their list.
+ */
+static bool owner_lost(const struct wh_kslab *k, const struct wh_lx_slab *s)
+{
+	const struct slub *u = k->priv;
+
+	return (s->counters >> 31 & 1) &&
+	       (!s->freelist || !u->have_cpus || !k->caches.v[s->cache].cpu_slab);
+}
+
 static bool slub_full(const struct wh_kslab *k, const struct wh_lx_slab *s)
 {
 	uint32_t inuse = s->counters & 0xffff;
 
-	return !s->freelist && inuse == slub_objects(k, s) && !chain_find(k->priv, s->pfn);
+	return !s->freelist && inuse == slub_objects(k, s) && !owner_lost(k, s) &&
+	       !chain_find(k->priv, s->pfn);
 }
 
 static uint64_t link_decode(enum link_code code, uint64_t stored, uint64_t random, uint64_t at)
@@ -103,7 +118,8 @@ static bool slub_free_objects(const struct wh_kslab *k, struct wh_reader *r,
 	for (; c && c < end && c->pfn == s->pfn; c++)
 		good = walk_chain(k, u->code, s, mem, c->head, bits) != UINT32_MAX && good;
 	/* A CPU's slab counts all of its objects as used; others count exactly. */
-	return good && (owned || len == slub_objects(k, s) - (s->counters & 0xffff));
+	return good && (owned || (len == slub_objects(k, s) - (s->counters & 0xffff) &&
+				  !owner_lost(k, s)));
 }
 
 /* ---- what the CPUs hold ---- */
@@ -124,6 +140,7 @@ static struct wh_err *chains_open(struct wh_kslab *k, struct slub *u)
 	    (!wh_lx_offset(x, "kmem_cache_cpu", "slab", &off_slab) &&
 	     !wh_lx_offset(x, "kmem_cache_cpu", "page", &off_slab)))
 		return NULL; /* no such thing in this kernel (7.0, SLUB_TINY) */
+	u->have_cpus = true;
 	for (size_t i = 0; i < k->caches.n; i++) {
 		uint64_t cpu_slab = k->caches.v[i].cpu_slab;
 

@@ -10,6 +10,7 @@
  */
 #include "analyzer/alloc/kslab.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "analyzer/base/limits.h"
@@ -194,8 +195,7 @@ static struct wh_err *caches_open(struct wh_kslab *k)
 	uint64_t head, i;
 	bool symbol;
 
-	WH_TRY(wh_layout_resolve(x->names->types, cache_wants,
-				 sizeof(cache_wants) / sizeof(cache_wants[0]), &l));
+	WH_TRY(wh_lx_layout_need(x, cache_wants, sizeof(cache_wants) / sizeof(cache_wants[0]), &l));
 	symbol = wh_lx_symbol(x, "slab_caches", &head);
 	if (l.list.found && symbol)
 		WH_TRY(wh_lx_list(x, head, "slab-cache-list", listed_cache, &a));
@@ -436,6 +436,7 @@ static struct wh_err *add_slab_rows(struct wh_kslab *k, const struct wh_lx_slab 
 
 		c->missing += lost;
 		k->slabs_missing++;
+		k->slabs_excluded += st->why == WH_MEM_EXCLUDED;
 		k->objects_missing += lost;
 		return wh_plan_add_missing(&x->t->plan, c->cls, lost, bytes,
 					   (enum wh_mem_state)st->why);
@@ -453,8 +454,8 @@ static void diag_slab(struct wh_kslab *k, const struct wh_lx_slab *s, const stru
 		k->slabs_damaged++;
 		wh_diag_add(
 			d, WH_DIAG_WARN, "slab-damaged", va,
-			"slab 0x%llx of %s: its free list contradicts its counters; the objects "
-			"count as holders and are not reported",
+			"slab 0x%llx of %s: its free list is lost or contradicts its counters; the "
+			"objects count as holders and are not reported",
 			(unsigned long long)va, name);
 	} else if (st->kind == SLAB_SKIP) {
 		wh_diag_add(d, WH_DIAG_WARN, "slab-unusable", va,
@@ -463,21 +464,26 @@ static void diag_slab(struct wh_kslab *k, const struct wh_lx_slab *s, const stru
 	}
 }
 
-/* One line for all that is missing, with what to do about it. */
+void wh_kslab_missing_text(const struct wh_kslab *k, char *buf, size_t cap)
+{
+	snprintf(buf, cap, "%llu slabs with about %llu objects are not in the dump%s",
+		 (unsigned long long)k->slabs_missing, (unsigned long long)k->objects_missing,
+		 k->slabs_excluded
+			 ? ": makedumpfile took them for user pages (1.7.2 does so with kernels "
+			   "since 6.10 at -d 8 and above); dump with -d 17, or with a newer "
+			   "makedumpfile"
+			 : "");
+}
+
 static void diag_missing(struct wh_kslab *k)
 {
-	const char *why = "";
+	char buf[256];
 
 	if (!k->slabs_missing)
 		return;
-	if (k->x->t->dump->pages[WH_MEM_EXCLUDED])
-		why = ": makedumpfile took them for user pages (1.7.2 does so with kernels since 6.10 at "
-		      "-d 8 and above); dump with -d 17, or with a newer makedumpfile";
-	wh_diag_add(
-		k->x->t->ctx->diags, WH_DIAG_WARN, "slabs-missing", 0,
-		"%llu slabs with about %llu objects are not in the dump%s; what they could hold "
-		"is UNKNOWN",
-		(unsigned long long)k->slabs_missing, (unsigned long long)k->objects_missing, why);
+	wh_kslab_missing_text(k, buf, sizeof(buf));
+	wh_diag_add(k->x->t->ctx->diags, WH_DIAG_WARN, "slabs-missing", 0,
+		    "%s; what they could hold is UNKNOWN", buf);
 }
 
 /* A page that says slab and cannot be one is still memory that may hold references. */

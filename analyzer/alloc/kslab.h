@@ -62,13 +62,15 @@ struct wh_kslab {
 	uint64_t kfence_start, kfence_end; /**< VIRT; 0 none */
 	/** Objects that the allocator has handed out but holds itself (sheaves, array caches), sorted. */
 	WH_VEC(uint64_t) held;
-	uint64_t slabs_damaged, slabs_missing, objects_missing;
+	uint64_t slabs_damaged, slabs_missing, slabs_excluded, objects_missing;
 };
 
 struct wh_err *wh_kslab_open(struct wh_lx *x, struct wh_kslab **ret) WH_MUST_CHECK;
 /** Decodes all slabs and writes their rows, node ranges and what is missing. */
 struct wh_err *wh_kslab_build(struct wh_kslab *k) WH_MUST_CHECK;
 void wh_kslab_close(struct wh_kslab *k);
+/** One line about the slabs that are not in the dump, with what to do about it. */
+void wh_kslab_missing_text(const struct wh_kslab *k, char *buf, size_t cap);
 /** Cache by name; the @nth of that name; NULL. */
 const struct wh_kcache *wh_kslab_find_cache(const struct wh_kslab *k, const char *name, size_t nth);
 /** The slab that holds direct-map address @va, or NULL. */

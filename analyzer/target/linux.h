@@ -185,6 +185,7 @@ struct wh_lx {
 	struct wh_map pcp; /**< pfn -> order of pages on CPU lists */
 	wh_lx_slabs slabs;
 	uint64_t memmap_missing; /**< [bytes] of struct pages that are not in the dump */
+	bool doubt; /**< what holds much was not found or not decoded: nothing is certain to be leaked */
 
 	struct wh_kslab *slab;
 	struct wh_depot *depot;
@@ -252,6 +253,9 @@ const char *wh_lx_last_words(struct wh_lx *x, struct wh_arena *a);
 /* ---- pages ---- */
 
 struct wh_err *wh_lx_layout_open(struct wh_lx *x) WH_MUST_CHECK;
+/** wh_layout_resolve for what nothing goes without: the error tells what to do. */
+struct wh_err *wh_lx_layout_need(const struct wh_lx *x, const struct wh_want *want, size_t n,
+				 void *host) WH_MUST_CHECK;
 struct wh_err *wh_lx_pages_build(struct wh_lx *x) WH_MUST_CHECK;
 /** Class with its flags of a frame; WH_LXP_HOLE when unknown. */
 static inline uint8_t wh_lx_page_get(const struct wh_lx *x, uint64_t pfn)

@@ -176,15 +176,7 @@ static struct wh_err *missing_facts(struct facts *f)
 	char buf[256];
 
 	if (k->slabs_missing) {
-		snprintf(
-			buf, sizeof(buf),
-			"%llu slabs with about %llu objects are not in the dump%s",
-			(unsigned long long)k->slabs_missing,
-			(unsigned long long)k->objects_missing,
-			x->t->dump->dump_level >= 8
-				? ": makedumpfile took them for user pages (1.7.2 does so on 6.12); "
-				  "dump with -d 17 or a newer makedumpfile"
-				: "");
+		wh_kslab_missing_text(k, buf, sizeof(buf));
 		WH_TRY(text(f, "missing", "slabs", buf));
 	}
 	if (k->slabs_damaged)
@@ -192,10 +184,11 @@ static struct wh_err *missing_facts(struct facts *f)
 	if (x->memmap_missing)
 		WH_TRY(number(f, "missing", "memmap", x->memmap_missing, "bytes"));
 	if (!x->names->have_data_symbols)
-		WH_TRY(text(f, "missing", "data_symbols",
-			    "the kernel's symbol table has functions only (KALLSYMS_ALL is off): "
-			    "give -s vmlinux"));
-	return text(f, "missing", "stacks", x->t->record_advice);
+		return text(
+			f, "missing", "data_symbols",
+			"the kernel's symbol table has functions only (KALLSYMS_ALL is off): "
+			"give -s vmlinux");
+	return NULL;
 }
 
 struct wh_err *wh_lx_info(struct wh_target *t, struct wh_arena *a, wh_fact_vec *ret)

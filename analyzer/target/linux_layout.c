@@ -130,12 +130,22 @@ static void types_open(struct wh_lx *x)
 		x->lay.type[WH_LXT_SLAB] = (struct wh_lx_type_test){0, 0};
 }
 
+struct wh_err *wh_lx_layout_need(const struct wh_lx *x, const struct wh_want *want, size_t n,
+				 void *host)
+{
+	struct wh_err *e = wh_layout_resolve(x->names->types, want, n, host);
+
+	return e ? wh_err_wrap(e, "the kernel's types are lost or damaged in this dump (give its "
+				  "vmlinux with debug information, -s vmlinux)")
+		 : NULL;
+}
+
 struct wh_err *wh_lx_layout_open(struct wh_lx *x)
 {
 	struct wh_lx_layout *l = &x->lay;
 	uint64_t off;
 
-	WH_TRY(wh_layout_resolve(x->names->types, wants, sizeof(wants) / sizeof(wants[0]), l));
+	WH_TRY(wh_lx_layout_need(x, wants, sizeof(wants) / sizeof(wants[0]), l));
 	if (!wh_types_sizeof(x->names->types, "page", &l->page_size_of) &&
 	    !(x->ks->vmcoreinfo && wh_vmcoreinfo_size(x->ks->vmcoreinfo, "page", &l->page_size_of)))
 		return wh_err_new(WH_ERR_NOT_FOUND, "the size of struct page is not known");
@@ -154,6 +164,13 @@ struct wh_err *wh_lx_layout_open(struct wh_lx *x)
 	l->memcg_name = wh_lx_offset(x, "page", "memcg_data", &off)   ? "memcg_data"
 			: wh_lx_offset(x, "page", "mem_cgroup", &off) ? "mem_cgroup"
 								      : NULL;
+	/* Only kernels that charge slab objects to groups define this: then a word of each slab holds a vector. */
+	if (!l->memcg_name && wh_types_sizeof(x->names->types, "obj_cgroup", &off)) {
+		x->doubt = true;
+		wh_diag_add(x->t->ctx->diags, WH_DIAG_WARN, "memcg-layout", 0,
+			    "the layout of struct page is not known in full: what slabs hold by it "
+			    "is not followed");
+	}
 	/* mm/slab.c has an array of free indexes instead of a chain. */
 	l->is_slab_alloc = wh_lx_offset(x, "kmem_cache", "cpu_cache", &off) &&
 			   !wh_lx_offset(x, "kmem_cache", "cpu_slab", &off);

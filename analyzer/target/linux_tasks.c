@@ -153,6 +153,7 @@ struct wh_err *wh_lx_tasks_build(struct wh_lx *x)
 
 	if (e) {
 		wh_diag_add_err(x->t->ctx->diags, WH_DIAG_WARN, "task-layout", e);
+		x->doubt = true;
 		return NULL;
 	}
 	stack_size_open(x);

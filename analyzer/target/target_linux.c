@@ -168,7 +168,9 @@ static struct wh_err *linux_build(struct wh_target *t)
 	WH_TRY(wh_lx_kmemleak_build(x));
 	WH_TRY(wh_lx_tasks_roots(x));
 	WH_TRY(wh_lx_roots_build(x));
-	if (!t->recorded)
+	if (x->doubt || x->names->damaged)
+		WH_TRY(wh_plan_add_missing(&t->plan, WH_CLASS_ANY, 0, 0, WH_MEM_CORRUPT));
+	if (!t->recorded && x->slabs.n)
 		t->record_advice = advice;
 	if (!x->slabs.n) /* what little is left (vmalloc areas) would pass for all there is */
 		t->unjudged = x->memmap_missing ? no_memmap : "no slab was found";
