@@ -50,7 +50,7 @@ struct wh_knames {
 	const char *sym_source;	 /**< "kallsyms (base-relative)", "vmlinux", "none" … */
 	const char *type_source; /**< "BTF", "DWARF", "profile", "none" */
 	bool have_data_symbols;	 /**< KALLSYMS_ALL (or vmlinux): data symbols resolve */
-	bool damaged;		 /**< the dump's own symbols or types are lost in part, and no file replaces them */
+	bool damaged; /**< the dump's own symbols or types are lost in part, and no file replaces them */
 	void *priv;
 };
 

@@ -104,10 +104,11 @@ static void say_incomplete(const struct wh_dump *d)
 	unsigned long long lost = d->pages[WH_MEM_TRUNCATED];
 
 	if (lost)
-		wh_diag_add(d->ctx->diags, WH_DIAG_WARN, "dump-incomplete", 0,
-			    "%llu pages are lost: the file is cut short, or there was no space when "
-			    "it was written; copy or take it again, whole",
-			    lost);
+		wh_diag_add(
+			d->ctx->diags, WH_DIAG_WARN, "dump-incomplete", 0,
+			"%llu pages are lost: the file is cut short, or there was no space when "
+			"it was written; copy or take it again, whole",
+			lost);
 	else
 		wh_diag_add(d->ctx->diags, WH_DIAG_WARN, "dump-incomplete", 0,
 			    "the dump's writer or the end of the file says that it is incomplete");

@@ -118,8 +118,8 @@ static bool slub_free_objects(const struct wh_kslab *k, struct wh_reader *r,
 	for (; c && c < end && c->pfn == s->pfn; c++)
 		good = walk_chain(k, u->code, s, mem, c->head, bits) != UINT32_MAX && good;
 	/* A CPU's slab counts all of its objects as used; others count exactly. */
-	return good && (owned || (len == slub_objects(k, s) - (s->counters & 0xffff) &&
-				  !owner_lost(k, s)));
+	return good &&
+	       (owned || (len == slub_objects(k, s) - (s->counters & 0xffff) && !owner_lost(k, s)));
 }
 
 /* ---- what the CPUs hold ---- */

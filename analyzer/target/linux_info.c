@@ -184,10 +184,9 @@ static struct wh_err *missing_facts(struct facts *f)
 	if (x->memmap_missing)
 		WH_TRY(number(f, "missing", "memmap", x->memmap_missing, "bytes"));
 	if (!x->names->have_data_symbols)
-		return text(
-			f, "missing", "data_symbols",
-			"the kernel's symbol table has functions only (KALLSYMS_ALL is off): "
-			"give -s vmlinux");
+		return text(f, "missing", "data_symbols",
+			    "the kernel's symbol table has functions only (KALLSYMS_ALL is off): "
+			    "give -s vmlinux");
 	return NULL;
 }
 
