@@ -17,11 +17,12 @@ extern const struct wh_type_provider_ops wh_dwarf_ops;
 /** True when the file has .debug_info, compressed or not. */
 bool wh_dwarf_has_info(const char *path);
 
-/** A variable at a fixed address of the file. */
+/** A variable at a fixed address of the file, or at a fixed place of each thread's TLS block. */
 struct wh_dwarf_var {
 	const char *name; /**< borrowed until destroy */
-	uint64_t addr;	  /**< link address */
+	uint64_t addr;	  /**< link address; of a thread's variable [bytes] into the TLS block */
 	uint64_t type_id; /**< id of this provider; 0 unknown */
+	bool tls;
 };
 typedef struct wh_err *(*wh_dwarf_var_fn)(void *arg, const struct wh_dwarf_var *v);
 /** Variables of file scope and function statics, in the order of the file. */

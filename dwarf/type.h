@@ -38,7 +38,8 @@ struct wh_type {
 /** What a generic printer needs to know of a type. */
 struct wh_type_info {
 	enum wh_type_kind kind;
-	const char *name;    /**< "" when anonymous; borrowed from the provider */
+	/** "" when anonymous; borrowed from the provider.  With its namespaces when those were read. */
+	const char *name;
 	uint64_t size;	     /**< [bytes]; 0 unknown */
 	struct wh_type elem; /**< PTR target, ARRAY element, TYPEDEF target */
 	uint64_t count;	     /**< ARRAY elements, STRUCT/UNION members, ENUM values */

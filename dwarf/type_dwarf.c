@@ -82,6 +82,7 @@ void wh_dwarf_destroy(struct wh_dwarf *d)
 		(void)dwarf_finish(d->dbg, &e);
 	wh_arena_fini(&d->arena);
 	wh_map_fini(&d->by_id);
+	wh_map_fini(&d->whole_names);
 	WH_VEC_FINI(&d->entries);
 	WH_VEC_FINI(&d->compounds);
 	free(d->bucket);
@@ -178,8 +179,35 @@ static bool is_named_tag(uint16_t tag)
 	       tag == DW_TAG_base_type;
 }
 
+static struct wh_dw_entry *index_find(struct wh_dwarf *d, const char *name,
+				      const struct wh_dw_entry *like)
+{
+	for (uint32_t i = d->bucket[bucket_of(d, name)]; i != NONE; i = d->entries.v[i].next)
+		if ((!like || (d->entries.v[i].size == like->size &&
+			       d->entries.v[i].tag == like->tag)) &&
+		    !strcmp(d->entries.v[i].name, name))
+			return &d->entries.v[i];
+	return NULL;
+}
+
+/* A DIE does not know its namespace: who comes by it on the way down notes the whole name. */
+static struct wh_err *note_whole_name(struct wh_dwarf *d, uint64_t id, const char *name)
+{
+	const struct wh_dw_entry *e = index_find(d, name, NULL);
+
+	name = e ? e->name : wh_arena_strdup(&d->arena, name);
+	return name ? wh_map_set(&d->whole_names, id, (uintptr_t)name, NULL) : &wh_err_nomem;
+}
+
+static const char *whole_name(const struct wh_dwarf *d, uint64_t id, const char *name)
+{
+	uint64_t whole;
+
+	return wh_map_find(&d->whole_names, id, &whole) ? (const char *)(uintptr_t)whole : name;
+}
+
 static struct wh_err *index_add(struct wh_dwarf *d, const char *prefix, const char *name,
-				struct wh_dw_entry e)
+				bool declaration, struct wh_dw_entry e)
 {
 	char full[1024];
 
@@ -189,18 +217,17 @@ static struct wh_err *index_add(struct wh_dwarf *d, const char *prefix, const ch
 		stpcpy(stpcpy(stpcpy(full, prefix), "::"), name);
 		name = full;
 	}
-	for (uint32_t i = d->bucket[bucket_of(d, name)]; i != NONE; i = d->entries.v[i].next)
-		if (d->entries.v[i].size == e.size && d->entries.v[i].tag == e.tag &&
-		    !strcmp(d->entries.v[i].name, name))
-			return NULL;
-	if (d->entries.n >= WH_LIMIT_TYPES)
-		return NULL;
-	e.name = wh_arena_strdup(&d->arena, name);
-	if (!e.name)
-		return &wh_err_nomem;
-	WH_TRY(WH_VEC_PUSH(&d->entries, e));
-	index_link(d, (uint32_t)(d->entries.n - 1));
-	return d->entries.n > d->bucket_mask ? index_resize(d) : NULL;
+	if (!declaration && !index_find(d, name, &e) && d->entries.n < WH_LIMIT_TYPES) {
+		e.name = wh_arena_strdup(&d->arena, name);
+		if (!e.name)
+			return &wh_err_nomem;
+		WH_TRY(WH_VEC_PUSH(&d->entries, e));
+		index_link(d, (uint32_t)(d->entries.n - 1));
+		if (d->entries.n > d->bucket_mask)
+			WH_TRY(index_resize(d));
+	}
+	return prefix[0] && d->whole_names.n < WH_LIMIT_TYPES ? note_whole_name(d, e.id, name)
+							      : NULL;
 }
 
 static struct wh_err *index_scope(struct wh_dwarf *d, Dwarf_Die scope, const char *prefix,
@@ -222,6 +249,7 @@ static struct wh_err *index_namespace(struct wh_dwarf *d, Dwarf_Die die, const c
 static struct wh_err *index_die(struct wh_dwarf *d, Dwarf_Die die, const char *prefix, int depth)
 {
 	uint16_t tag = wh_dw_tag(d, die);
+	bool declaration;
 	const char *name;
 	int64_t size = 0;
 
@@ -230,11 +258,12 @@ static struct wh_err *index_die(struct wh_dwarf *d, Dwarf_Die die, const char *p
 	name = wh_dw_name(d, die);
 	if (tag == DW_TAG_namespace)
 		return index_namespace(d, die, prefix, name, depth);
-	if (!name || wh_dw_flag(d, die, DW_AT_declaration))
+	declaration = wh_dw_flag(d, die, DW_AT_declaration);
+	if (!name || (declaration && !prefix[0]))
 		return NULL;
 	(void)wh_dw_num(d, die, DW_AT_byte_size, &size);
 	return index_add(
-		d, prefix, name,
+		d, prefix, name, declaration,
 		(struct wh_dw_entry){.id = wh_dw_id(d, die), .size = (uint64_t)size, .tag = tag});
 }
 
@@ -499,7 +528,7 @@ static uint64_t definition_of(struct wh_dwarf *d, Dwarf_Die die, uint64_t id)
 		return id;
 	if (!wh_dw_flag(d, die, DW_AT_declaration) || !(name = wh_dw_name(d, die)))
 		return id;
-	e = find_entry(d, name, 0, &def);
+	e = find_entry(d, whole_name(d, id, name), 0, &def);
 	wh_err_destroy(e);
 	return e ? id : def;
 }
@@ -580,7 +609,7 @@ static struct wh_err *info_of(struct wh_dwarf *d, Dwarf_Die die, uint64_t id,
 {
 	const struct wh_dw_compound *c = NULL;
 	uint16_t tag = wh_dw_tag(d, die);
-	const char *name = wh_dw_name(d, die);
+	const char *name = whole_name(d, id, wh_dw_name(d, die));
 
 	ret->kind = kind_of(tag);
 	ret->name = name ? name : "";

@@ -535,10 +535,12 @@ static struct wh_err *take_name(struct wh_un_priv *p, struct wh_umod *u, const c
 	return NULL;
 }
 
+/* glibc numbers the modules that have TLS in the order in which it links them. */
 static struct wh_err *walk_link_map(struct finder *f, uint64_t at)
 {
 	WH_CLEANUP(wh_map_fini) struct wh_map seen = WH_MAP_INIT;
 	size_t w = f->p->abi.word;
+	uint32_t tls = 0;
 	bool fresh;
 
 	while (at) {
@@ -569,6 +571,7 @@ static struct wh_err *walk_link_map(struct finder *f, uint64_t at)
 			u->m.link_map = at;
 			u->m.dynamic = ld;
 			WH_TRY(take_name(f->p, u, name));
+			u->m.tls_index = u->m.tls_size ? ++tls : 0;
 		}
 		at = next;
 	}
@@ -667,6 +670,9 @@ static void finish(struct wh_un_priv *p)
 		}
 		u->m.ranges = u->ranges.v;
 		u->m.n_ranges = u->ranges.n;
+		/* A static program has no link map, but a dtv like any other. */
+		if (u->m.is_main && u->m.tls_size && !u->m.tls_index)
+			u->m.tls_index = 1;
 	}
 	if (p->mods.n)
 		qsort(p->mods.v, p->mods.n, sizeof(*p->mods.v), umod_cmp);

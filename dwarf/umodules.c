@@ -458,8 +458,10 @@ struct var_walk {
 static struct wh_err *each_variable(void *arg, const struct wh_dwarf_var *v)
 {
 	const struct var_walk *w = arg;
-	struct wh_uvar u = {
-		.name = v->name, .addr = v->addr + w->module->bias, .module = w->module};
+	struct wh_uvar u = {.name = v->name,
+			    .addr = v->tls ? v->addr : v->addr + w->module->bias,
+			    .module = w->module,
+			    .tls = v->tls};
 
 	if (v->type_id)
 		u.type = (struct wh_type){.provider = w->provider, .id = v->type_id};

@@ -49,6 +49,7 @@ struct wh_umodule {
 	uint64_t entry, phdr, dynamic; /**< VIRT; 0 unknown */
 	uint64_t link_map;	       /**< VIRT of its struct link_map; 0 unknown */
 	uint64_t tls_size, tls_filesz, tls_align, tls_image; /**< PT_TLS; 0 none; image is VIRT */
+	uint32_t tls_index;	       /**< its entry in every thread's dtv; 0 none or unknown */
 	uint8_t build_id[64];
 	size_t build_id_len; /**< 0 when the core does not show one */
 	enum wh_ufile_state file_state;
@@ -100,12 +101,13 @@ size_t wh_unames_lines(const struct wh_unames *n, uint64_t addr, struct wh_line 
 /** A global or static variable with its type, from DWARF. */
 struct wh_uvar {
 	const char *name; /**< borrowed until close */
-	uint64_t addr;
+	uint64_t addr;	  /**< VIRT; of a thread's variable [bytes] into the module's TLS block */
 	struct wh_type type;
 	const struct wh_umodule *module;
+	bool tls;
 };
 typedef struct wh_err *(*wh_uvar_fn)(void *arg, const struct wh_uvar *v);
-/** Calls @fn for each variable at a fixed address (no TLS), module by module, in the order of its DWARF. */
+/** Calls @fn for each static or thread-local variable, module by module, in the order of its DWARF. */
 struct wh_err *wh_unames_each_variable(const struct wh_unames *n, wh_uvar_fn fn,
 				       void *arg) WH_MUST_CHECK;
 

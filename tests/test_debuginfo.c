@@ -40,6 +40,7 @@ struct live_node {
 	enum live_color { LIVE_RED = -1, LIVE_GREEN = 7 } color;
 };
 static struct live_node live_global = {.number = 5, .color = LIVE_GREEN};
+static __thread volatile struct live_node live_local;
 
 #ifdef __clang__
 #define KEEP __attribute__((noinline, used))
@@ -53,7 +54,7 @@ void live_a(int *sum);
 KEEP void live_c(int *sum)
 {
 	if (raise(SIGSTOP) == 0)
-		*sum += (int)live_global.color;
+		*sum += (int)live_global.color + (int)live_local.color;
 	__asm__ volatile("" ::: "memory");
 }
 
@@ -439,8 +440,12 @@ END_TEST
 
 static struct wh_err *find_global(void *arg, const struct wh_uvar *v)
 {
+	struct wh_uvar *ret = arg;
+
 	if (!strcmp(v->name, "live_global"))
-		*(struct wh_uvar *)arg = *v;
+		ret[0] = *v;
+	if (!strcmp(v->name, "live_local"))
+		ret[1] = *v;
 	return NULL;
 }
 
@@ -455,15 +460,21 @@ static void expect_member(struct wh_type t, const char *path, uint64_t off, uint
 
 START_TEST(types_of_variables)
 {
-	struct wh_uvar v = {0};
+	struct wh_uvar vars[2] = {0}, v;
 	struct wh_member m;
 	struct wh_type ty;
 	struct world w;
 	int64_t e = 0;
 
 	open_world(&w, false, false);
-	ck_assert(!wh_unames_each_variable(w.names, find_global, &v));
+	ck_assert(!wh_unames_each_variable(w.names, find_global, vars));
+	v = vars[0];
 	if (w.names->main->have_types) {
+		ck_assert(vars[1].name && vars[1].tls);
+		ck_assert_uint_lt(vars[1].addr, w.names->main->tls_size);
+		ck_assert_uint_eq(w.names->main->tls_index, 1);
+		expect_member(vars[1].type, "next", offsetof(struct live_node, next),
+			      sizeof(void *));
 		ck_assert(v.name);
 		ck_assert_uint_eq(v.addr, (uint64_t)(uintptr_t)&live_global);
 		ck_assert_ptr_eq(v.module, w.names->main);
