@@ -313,22 +313,36 @@ static struct wh_err *emit_lost(struct subject *s, enum wh_verdict v)
 	return NULL;
 }
 
+static struct wh_err *type_of(struct subject *s, uint32_t row, struct wh_row_type *ret)
+{
+	*ret = (struct wh_row_type){0};
+	return s->t->ops->type ? s->t->ops->type(s->t, row, s->mem, ret) : NULL;
+}
+
 static struct wh_err *emit_object(struct subject *s, uint64_t asked)
 {
+	WH_CLEANUP(wh_strbuf_fini) struct wh_strbuf type_text = WH_STRBUF_INIT;
+	struct wh_row_type type;
 	static const char *const states[WH_BUF_STATE_COUNT] = {"allocated", "pending free",
 							       "unsure", "free"};
 	enum wh_verdict v = wh_marks_verdict(s->marks, s->row);
 	const char *state = states[wh_buftab_state(s->t->buftab, s->row)];
 	struct wh_emit *e = s->run->emit;
 
+	WH_TRY(type_of(s, s->row, &type));
+	if (type.name) {
+		wh_strbuf_puts(&type_text, ", ");
+		wh_type_text(&type_text, &type);
+	}
 	wh_emit_hex(e, "object", NULL, s->addr);
 	wh_emit_u64(e, "size", NULL, s->size, WH_UNIT_NONE);
 	wh_emit_str(e, "cache", NULL, class_name(s->t, s->row));
 	wh_emit_str(e, "state", NULL, state);
 	wh_emit_str(e, "verdict", NULL, wh_verdict_name(v));
-	wh_emit_line(e, WH_STYLE_BOLD, "0x%016llx: %s object of %s, %llu bytes%s: %s",
+	wh_emit_type(e, &type);
+	wh_emit_line(e, WH_STYLE_BOLD, "0x%016llx: %s object of %s, %llu bytes%s%s: %s",
 		     (unsigned long long)s->addr, state, class_name(s->t, s->row),
-		     (unsigned long long)s->size,
+		     (unsigned long long)s->size, wh_strbuf_str(&type_text),
 		     asked - s->addr >= s->size ? " (by another name)"
 		     : asked != s->addr		? " (interior address)"
 						: "",

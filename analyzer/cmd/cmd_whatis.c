@@ -9,6 +9,8 @@ static struct wh_err *emit_buffer(struct wh_run *run, uint64_t addr, struct wh_a
 							       "free"};
 	struct wh_target *t = run->target;
 	uint32_t row = wh_buftab_find(t->buftab, addr);
+	WH_CLEANUP(wh_strbuf_fini) struct wh_strbuf sb = WH_STRBUF_INIT;
+	struct wh_row_type type = {0};
 	struct wh_origin o = {0};
 	uint64_t base;
 
@@ -18,6 +20,8 @@ static struct wh_err *emit_buffer(struct wh_run *run, uint64_t addr, struct wh_a
 	}
 	if (t->ops->origin)
 		WH_TRY(t->ops->origin(t, row, mem, &o));
+	if (t->ops->type)
+		WH_TRY(t->ops->type(t, row, mem, &type));
 	base = wh_buftab_addr(t->buftab, row);
 	wh_emit_object(run->emit, "buffer", "");
 	wh_emit_hex(run->emit, "address", "object", base);
@@ -26,6 +30,10 @@ static struct wh_err *emit_buffer(struct wh_run *run, uint64_t addr, struct wh_a
 	wh_emit_str(run->emit, "cache", "cache",
 		    wh_buftab_class(t->buftab, wh_buftab_class_of(t->buftab, row))->name);
 	wh_emit_str(run->emit, "state", "state", states[wh_buftab_state(t->buftab, row)]);
+	wh_emit_type(run->emit, &type);
+	if (type.name)
+		wh_type_text(&sb, &type);
+	wh_emit_str(run->emit, NULL, type.name ? "type" : NULL, wh_strbuf_str(&sb));
 	wh_emit_str(run->emit, "source", o.n_frames ? "allocated by" : NULL, o.source);
 	wh_emit_frames(run->emit, "stack", o.frames, o.n_frames);
 	wh_emit_frames_text(run->emit, o.frames, o.n_frames, 0, 0);

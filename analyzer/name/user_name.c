@@ -57,6 +57,14 @@ static bool class_name(struct wh_user *u, uint64_t vptr, struct wh_strbuf *sb)
 	       typeinfo_name(u, typeinfo, raw, sizeof(raw)) && wh_demangle_type(raw, sb);
 }
 
+bool wh_user_class_name(struct wh_user *u, uint64_t first, struct wh_strbuf *sb)
+{
+	const struct wh_map_area *m = constant_map(u->p, first);
+
+	return m && !(m->flags & WH_MAP_X) && !(first & (u->p->abi.word - 1u)) &&
+	       class_name(u, first, sb);
+}
+
 static bool is_text(struct wh_user *u, uint64_t addr, uint64_t size)
 {
 	char buf[TEXT_MIN];
@@ -83,8 +91,7 @@ const char *wh_user_signature(struct wh_user *u, uint32_t row, struct wh_arena *
 		return NULL;
 	m = constant_map(u->p, first);
 	wh_strbuf_puts(&sb, "class ");
-	if (m && !(m->flags & WH_MAP_X) && !(first & (u->p->abi.word - 1u)) &&
-	    class_name(u, first, &sb)) {
+	if (wh_user_class_name(u, first, &sb)) {
 		ret = wh_arena_strdup(a, wh_strbuf_str(&sb));
 	} else if (m && wh_user_symbolize(u, first, &f)) {
 		wh_strbuf_clear(&sb);

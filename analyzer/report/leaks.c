@@ -2,7 +2,7 @@
 /*
  * Marks become the model in three passes, each linear in the leaks:
  *
- *	1  every leaked row asks for its origin and joins a group      key: hash(cache, stack id | content)
+ *	1  every leaked row asks for its origin and joins a group      key: hash(cache, stack id | content, type)
  *	2  suppressions are matched against groups; what hangs off a suppressed head is suppressed too
  *	3  tallies per kind, per group and in all; groups are sorted and numbered
  *
@@ -122,9 +122,16 @@ static uint64_t text_key(uint64_t seed, const char *s)
 	return wh_hash_u64(wh_hash_bytes(s, strlen(s), seed));
 }
 
+static struct wh_err *type_of(struct builder *b, uint32_t row, struct wh_arena *a,
+			      struct wh_row_type *ret)
+{
+	*ret = (struct wh_row_type){0};
+	return b->t->ops->type ? b->t->ops->type(b->t, row, a, ret) : NULL;
+}
+
 /* What makes one group; *ret_content is set where nothing was recorded. */
 static uint64_t group_key(struct builder *b, uint32_t row, uint16_t cls, const struct wh_origin *o,
-			  const char **ret_content)
+			  const struct wh_row_type *type, const char **ret_content)
 {
 	uint64_t h = b->class_hash[cls];
 	const struct wh_target_ops *ops = b->t->ops;
@@ -134,7 +141,10 @@ static uint64_t group_key(struct builder *b, uint32_t row, uint16_t cls, const s
 		return h;
 	if (!o->n_frames && !o->stack_id) {
 		*ret_content = ops->signature ? ops->signature(b->t, row, &b->scratch) : NULL;
-		return *ret_content ? text_key(h, *ret_content) : h;
+		if (*ret_content)
+			h = text_key(h, *ret_content);
+		return type->name && b->opts->group_by == WH_GROUP_STACK ? text_key(h, type->name)
+									  : h;
 	}
 	if (b->opts->group_by == WH_GROUP_STACK && o->stack_id)
 		return wh_hash_u64(h ^ wh_hash_u64(o->stack_id));
@@ -215,13 +225,16 @@ static struct wh_err *join_group(struct builder *b, uint32_t row, enum wh_leak_k
 {
 	struct wh_leak leak = {.row = row, .kind = (uint8_t)kind};
 	uint16_t cls = wh_buftab_class_of(b->t->buftab, row);
+	struct wh_row_type type = {0};
 	struct wh_origin o = {0};
 	const char *content;
 	uint64_t key, at;
 
 	if (b->t->ops->origin)
 		WH_TRY(b->t->ops->origin(b->t, row, &b->scratch, &o));
-	key = group_key(b, row, cls, &o, &content);
+	if (!o.n_frames && !o.stack_id)
+		WH_TRY(type_of(b, row, &b->scratch, &type));
+	key = group_key(b, row, cls, &o, &type, &content);
 	if (wh_map_find(&b->index, key, &at)) {
 		leak.group = (uint32_t)at;
 	} else {
@@ -301,7 +314,7 @@ static void suppress(struct builder *b)
 		suppress_leaks(l);
 }
 
-static void tally(struct builder *b)
+static struct wh_err *tally(struct builder *b)
 {
 	struct wh_leaks *l = b->l;
 
@@ -326,7 +339,9 @@ static void tally(struct builder *b)
 
 		g->example_addr = wh_buftab_addr(b->t->buftab, g->example);
 		g->example_size = wh_buftab_size(b->t->buftab, g->example);
+		WH_TRY(type_of(b, g->example, &l->mem, &g->type));
 	}
+	return NULL;
 }
 
 static int cmp_u64_desc(uint64_t a, uint64_t b)
@@ -445,7 +460,7 @@ static struct wh_err *build(struct builder *b)
 	if (e)
 		return e;
 	suppress(b);
-	tally(b);
+	WH_TRY(tally(b));
 	WH_TRY(sort_groups(b));
 	if (b->text.failed)
 		return &wh_err_nomem;

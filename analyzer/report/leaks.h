@@ -4,7 +4,8 @@
  * model, so that no two of them can disagree.
  *
  * A group is what the user reads: buffers of one cache with one recorded allocation stack, or, where
- * nothing was recorded, with one content signature.  A leak belongs to exactly one group; a group may
+ * nothing was recorded, with one content signature and, where debug information tells, one type (which
+ * is not signed: the same leak has the same signature without debug information).  A leak belongs to exactly one group; a group may
  * hold leaks of several kinds (heads and what hangs off them), which are counted apart.
  *
  *	totals.all = sum over kinds = sum over groups      (bytes and buffers; checked by a test)
@@ -53,6 +54,7 @@ struct wh_leak_group {
 	size_t skip; /**< allocator frames at the top, which do not count for the signature */
 	const char *source;  /**< who recorded it; NULL nobody */
 	const char *content; /**< content signature, when nothing was recorded; NULL none */
+	struct wh_row_type type; /**< of the example; name NULL unknown */
 	uint32_t example;    /**< row: the oldest head, else the one of lowest address */
 	uint64_t example_addr, example_size;
 	bool has_pid, has_cpu, has_time;

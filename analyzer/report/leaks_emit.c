@@ -172,6 +172,25 @@ void wh_emit_frames_text(struct wh_emit *e, const struct wh_frame *f, size_t n, 
 	wh_strbuf_fini(&sb);
 }
 
+void wh_emit_type(struct wh_emit *e, const struct wh_row_type *t)
+{
+	if (!t->name)
+		return;
+	wh_emit_str(e, "type", NULL, t->name);
+	wh_emit_str(e, "type_source", NULL, t->source);
+	if (t->offset)
+		wh_emit_u64(e, "type_offset", NULL, t->offset, WH_UNIT_NONE);
+}
+
+void wh_type_text(struct wh_strbuf *sb, const struct wh_row_type *t)
+{
+	wh_text_escape(sb, t->name);
+	if (t->offset)
+		wh_strbuf_printf(sb, " from +0x%llx", (unsigned long long)t->offset);
+	if (!strcmp(t->source, "inferred"))
+		wh_strbuf_puts(sb, " (inferred)");
+}
+
 static void emit_tally(struct wh_emit *e, const char *key, const struct wh_tally *t)
 {
 	wh_emit_object(e, key, NULL);
@@ -235,6 +254,7 @@ static void emit_group_json(struct wh_emit *e, const struct wh_leaks_view *v,
 				    : v->suppressions->rules.v[g->suppression].content);
 	wh_emit_str(e, "source", NULL, g->source);
 	wh_emit_str(e, "content", NULL, wh_emit_redacts(e) ? NULL : g->content);
+	wh_emit_type(e, &g->type);
 	wh_emit_object(e, "example", NULL);
 	wh_emit_hex(e, "address", NULL, g->example_addr);
 	wh_emit_u64(e, "size", NULL, g->example_size, WH_UNIT_NONE);
@@ -327,6 +347,11 @@ static void emit_group_text(struct wh_emit *e, const struct wh_leaks_view *v,
 	wh_emit_frames_text(e, g->frames, g->n_frames, g->skip, v->num_callers);
 	if (g->content && !wh_emit_redacts(e))
 		wh_emit_line(e, WH_STYLE_PLAIN, "    contents: %s", g->content);
+	wh_strbuf_clear(&sb);
+	if (g->type.name) {
+		wh_type_text(&sb, &g->type);
+		wh_emit_line(e, WH_STYLE_PLAIN, "    type: %s", wh_strbuf_str(&sb));
+	}
 	wh_strbuf_clear(&sb);
 	group_example_text(&sb, g);
 	wh_emit_line(e, WH_STYLE_PLAIN, "%s", wh_strbuf_str(&sb));

@@ -44,6 +44,10 @@ void wh_leaks_emit_totals(struct wh_emit *e, const struct wh_leaks_view *v);
 /** Key "advice" and the summary line. */
 void wh_leaks_emit_summary(struct wh_emit *e, const struct wh_leaks_view *v);
 
+/** Keys "type", "type_source" ("pointer", "vtable", "inferred"), "type_offset"; none when unknown. */
+void wh_emit_type(struct wh_emit *e, const struct wh_row_type *t);
+/** "struct node (inferred)": @t->name is not NULL. */
+void wh_type_text(struct wh_strbuf *sb, const struct wh_row_type *t);
 /** Key "stack": frames for machines; text prints none of it. */
 void wh_emit_frames(struct wh_emit *e, const char *key, const struct wh_frame *f, size_t n);
 /** Lines of a stack for people; @limit 0 = all; @dim frames at the top are the allocator's. */

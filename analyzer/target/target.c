@@ -118,8 +118,10 @@ struct wh_err *wh_target_mark(struct wh_target *t, const struct wh_marks **ret)
 {
 	struct target_full *f = (struct target_full *)t;
 
-	WH_TRY(target_run(t, /* parents= */ false, &f->marks));
-	*ret = f->marks;
+	/* explain has marked with parents: the verdicts are the same */
+	if (!f->parents)
+		WH_TRY(target_run(t, /* parents= */ false, &f->marks));
+	*ret = f->marks ? f->marks : f->parents;
 	return NULL;
 }
 

@@ -56,6 +56,17 @@ struct wh_origin {
 	uint64_t requested; /**< [bytes] asked for, 0 unknown */
 };
 
+/** The type of a buffer's contents. */
+struct wh_row_type {
+	const char *name; /**< "struct node", "long *[]", "struct item[7]"; NULL unknown */
+	/**
+	 * "pointer": a declared pointer leads to it, from a variable; "vtable"; "inferred": it looks like
+	 * others whose type is known, or is held by such a one.  A stable word.
+	 */
+	const char *source;
+	uint64_t offset; /**< [bytes] from the buffer's start to the (first) object */
+};
+
 /** One event of a buffer's life, for `trail`. */
 struct wh_event {
 	uint64_t time_ns; /**< since boot (or epoch for wall-clock sources); valid with has_time */
@@ -131,6 +142,9 @@ struct wh_target_ops {
 	bool (*symbolize)(struct wh_target *t, uint64_t addr, struct wh_frame *ret);
 	/** Content signature of a row without recorded stack ("ops=ext4_file_ops"), in @a; NULL none. */
 	const char *(*signature)(struct wh_target *t, uint32_t row, struct wh_arena *a);
+	/** The type of a row, strings in @a; *ret zeroed when unknown.  May mark.  May be NULL. */
+	struct wh_err *(*type)(struct wh_target *t, uint32_t row, struct wh_arena *a,
+			       struct wh_row_type *ret);
 	/** Appends the aliases of the buffer [addr, addr+size).  May be NULL. */
 	struct wh_err *(*aliases)(struct wh_target *t, uint64_t addr, uint64_t size,
 				  wh_alias_vec *ret);

@@ -29,6 +29,7 @@ static void user_close(struct wh_target *t)
 
 	if (!u)
 		return;
+	wh_user_types_destroy(u->types);
 	wh_heaps_close(&u->heaps);
 	wh_process_close(u->p);
 	wh_reader_destroy(u->r);
@@ -292,6 +293,13 @@ static const char *user_signature(struct wh_target *t, uint32_t row, struct wh_a
 	return wh_user_signature(t->priv, row, a);
 }
 
+static struct wh_err *user_type(struct wh_target *t, uint32_t row, struct wh_arena *a,
+				struct wh_row_type *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	return wh_user_type(t->priv, row, a, ret);
+}
+
 const struct wh_target_ops wh_target_user_ops = {
 	.name = "process",
 	.open = user_open,
@@ -304,5 +312,6 @@ const struct wh_target_ops wh_target_user_ops = {
 	.info = user_info,
 	.symbolize = user_symbolize,
 	.signature = user_signature,
+	.type = user_type,
 	.close = user_close,
 };
