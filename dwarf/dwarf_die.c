@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "dwarf/dwarf_die.h"
 
+#define STEPS_MAX (1u << 28)
+
 void wh_dw_drop_error(struct wh_dwarf *d, Dwarf_Error *e)
 {
 	if (*e)
@@ -167,10 +169,12 @@ Dwarf_Die wh_dw_next(struct wh_dwarf *d, Dwarf_Die die)
 	Dwarf_Error e = NULL;
 	Dwarf_Die next = NULL;
 
-	if (dwarf_siblingof_b(d->dbg, die, !wh_dw_in_types(die), &next, &e) != DW_DLV_OK) {
+	if (d->steps >= STEPS_MAX ||
+	    dwarf_siblingof_b(d->dbg, die, !wh_dw_in_types(die), &next, &e) != DW_DLV_OK) {
 		wh_dw_drop_error(d, &e);
 		next = NULL;
 	}
+	d->steps++;
 	wh_dw_drop(d, die);
 	return next;
 }

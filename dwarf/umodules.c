@@ -468,17 +468,15 @@ static struct wh_err *each_variable(void *arg, const struct wh_dwarf_var *v)
 	return w->fn(w->arg, &u);
 }
 
-struct wh_err *wh_unames_each_variable(const struct wh_unames *n, wh_uvar_fn fn, void *arg)
+struct wh_err *wh_unames_each_variable(const struct wh_unames *n, const struct wh_umodule *m,
+				       wh_uvar_fn fn, void *arg)
 {
 	const struct wh_un_priv *p = n->priv;
+	struct var_walk w = {.module = m, .fn = fn, .arg = arg};
+	struct wh_dwarf *d = p->mods.v[m - n->modules].dwarf;
 
-	for (size_t i = 0; i < n->n_modules; i++) {
-		struct var_walk w = {.module = &n->modules[i], .fn = fn, .arg = arg};
-
-		if (!p->mods.v[i].dwarf)
-			continue;
-		w.provider = wh_types_provider(n->types, p->mods.v[i].dwarf);
-		WH_TRY(wh_dwarf_each_variable(p->mods.v[i].dwarf, each_variable, &w));
-	}
-	return NULL;
+	if (!d)
+		return NULL;
+	w.provider = wh_types_provider(n->types, d);
+	return wh_dwarf_each_variable(d, each_variable, &w);
 }

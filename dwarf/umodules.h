@@ -107,8 +107,8 @@ struct wh_uvar {
 	bool tls;
 };
 typedef struct wh_err *(*wh_uvar_fn)(void *arg, const struct wh_uvar *v);
-/** Calls @fn for each static or thread-local variable, module by module, in the order of its DWARF. */
-struct wh_err *wh_unames_each_variable(const struct wh_unames *n, wh_uvar_fn fn,
-				       void *arg) WH_MUST_CHECK;
+/** Calls @fn for each static or thread-local variable of @m, in the order of its DWARF. */
+struct wh_err *wh_unames_each_variable(const struct wh_unames *n, const struct wh_umodule *m,
+				       wh_uvar_fn fn, void *arg) WH_MUST_CHECK;
 
 #endif

@@ -467,7 +467,7 @@ START_TEST(types_of_variables)
 	int64_t e = 0;
 
 	open_world(&w, false, false);
-	ck_assert(!wh_unames_each_variable(w.names, find_global, vars));
+	ck_assert(!wh_unames_each_variable(w.names, w.names->main, find_global, vars));
 	v = vars[0];
 	if (w.names->main->have_types) {
 		ck_assert(vars[1].name && vars[1].tls);

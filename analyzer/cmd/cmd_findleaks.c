@@ -12,8 +12,8 @@ const struct wh_command wh_cmd_findleaks = {
 	.summary = "find and group the objects that nothing refers to",
 	.help = "Walks the allocator, marks everything that data, stacks, registers and live objects "
 		"refer to, and reports the rest in groups of one cache and one allocation stack, "
-		"largest first. Where no stacks were recorded, groups are made by cache and by what "
-		"the contents point at.\n\n"
+		"largest first. Where no stacks were recorded, groups are made by cache, by what "
+		"the contents point at and, in processes with debug information, by type.\n\n"
 		"A leak is definite (nothing refers to it and it hangs from no other leak), indirect "
 		"(only leaked objects refer to it), possible (processes only: just pointers into its "
 		"middle; counted, but neither listed nor called a leak unless "

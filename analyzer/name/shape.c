@@ -6,12 +6,12 @@
 #include "analyzer/base/limits.h"
 #include "analyzer/base/strbuf.h"
 
-#define STEPS	    (1u << 24)	/* types looked at in all */
-#define SHAPE_STEPS (1u << 16)	/* for one shape */
-#define WORDS_MAX   (1u << 14)	/* of one shape */
-#define PARTS_MAX   256
+#define STEPS	     (1u << 24) /* types looked at in all */
+#define SHAPE_STEPS  (1u << 16) /* for one shape */
+#define WORDS_MAX    (1u << 14) /* of one shape */
+#define PARTS_MAX    256
 #define NAME_MAX_LEN 4096
-#define SHAPES_MAX  (1u << 20)
+#define SHAPES_MAX   (1u << 20)
 
 void wh_shapes_init(struct wh_shapes *s, struct wh_abi abi)
 {

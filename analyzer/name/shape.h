@@ -16,7 +16,7 @@
 #include "analyzer/base/vec.h"
 #include "dwarf/type.h"
 
-#define WH_SHAPE_NONE UINT32_MAX	 /**< a word that is no pointer; a type that says nothing */
+#define WH_SHAPE_NONE UINT32_MAX	/**< a word that is no pointer; a type that says nothing */
 #define WH_SHAPE_ANY  (UINT32_MAX - 1u) /**< a pointer to void, text, code or an opaque type */
 
 /** A struct, union or array element that lies inside another one. */

@@ -68,10 +68,10 @@ struct wh_user_types {
 	WH_VEC(struct root) roots;
 	struct wh_map classes; /* vtable -> shape */
 	WH_VEC(struct candidate) candidates;
-	struct wh_map by_size; /* -> the first candidate */
-	uint64_t blocks, words; /* left */
-	bool live;		/* step 1 */
-	uint8_t *buf;		/* CONTENTS_MAX */
+	struct wh_map by_size;		   /* -> the first candidate */
+	uint64_t blocks, words;		   /* left */
+	bool live;			   /* step 1 */
+	uint8_t *buf;			   /* CONTENTS_MAX */
 	uint8_t compared[2][COMPARED_MAX]; /* by depth */
 };
 
@@ -107,8 +107,8 @@ static enum fit fits(const struct wh_user_types *ut, const struct wh_shape *sh, 
 		return FIT_NOT;
 	if (sh->tail != WH_SHAPE_NONE)
 		return FIT_ONE;
-	if (!sh->scalar && (rest < slop(ut) / 2 || size <= 3u * word_size(ut) ||
-			    (rest < slop(ut) && n == 1)))
+	if (!sh->scalar &&
+	    (rest < slop(ut) / 2 || size <= 3u * word_size(ut) || (rest < slop(ut) && n == 1)))
 		return FIT_ONE;
 	*ret_n = n < UINT32_MAX ? (uint32_t)n : 0;
 	if (*ret_n && (sh->scalar || size % sh->size < slop(ut)))
@@ -134,7 +134,8 @@ static bool agrees(const struct wh_user_types *ut, const struct typed *k, uint32
 static struct wh_err *score(struct wh_user_types *ut, uint32_t row, uint32_t shape, uint32_t n,
 			    int depth, int *ret) WH_MUST_CHECK;
 
-#define ENOUGH 2 /* a pointer to a block known to be right, or of the very type that is being tried */
+#define ENOUGH                                                                                     \
+	2 /* a pointer to a block known to be right, or of the very type that is being tried */
 
 /* A pointer where @shape has one to @target, into a block whose type is not known. */
 static struct wh_err *score_unknown(struct wh_user_types *ut, uint32_t shape, uint32_t target,
@@ -215,8 +216,7 @@ static struct wh_err *score(struct wh_user_types *ut, uint32_t row, uint32_t sha
 	*ret = 0;
 	for (size_t off = 0; off + w <= got && *ret >= 0; off += w) {
 		uint64_t v = wh_get_word(ut->u->p->abi, buf + off);
-		uint32_t target =
-			wh_shape_target(&ut->shapes, &ut->shapes.v.v[shape], n, off);
+		uint32_t target = wh_shape_target(&ut->shapes, &ut->shapes.v.v[shape], n, off);
 
 		if (!v || target == WH_SHAPE_ANY)
 			continue;
@@ -373,10 +373,9 @@ static struct wh_err *arrive(struct wh_user_types *ut, uint64_t v, uint32_t targ
 		return assign_checked(ut, t);
 	WH_TRY(wh_shapes_get(&ut->shapes, holder, &hs));
 	if (wh_shape_has_part(hs, target, off) && fits(ut, hs, size, &n) == FIT_ONE)
-		WH_TRY(assign_later(ut, (struct typed){.row = row,
-						       .shape = holder,
-						       .n = n,
-						       .how = HOW_INFERRED}));
+		WH_TRY(assign_later(
+			ut,
+			(struct typed){.row = row, .shape = holder, .n = n, .how = HOW_INFERRED}));
 	return fit == FIT_NOT ? NULL : assign_later(ut, t);
 }
 
@@ -401,8 +400,8 @@ static struct wh_err *walk(struct wh_user_types *ut, uint64_t addr, uint64_t len
 		if (!got)
 			return NULL;
 		for (size_t i = 0; i < got; i += w) {
-			uint32_t target = wh_shape_target(&ut->shapes, &ut->shapes.v.v[shape], n,
-							  at + i);
+			uint32_t target =
+				wh_shape_target(&ut->shapes, &ut->shapes.v.v[shape], n, at + i);
 			uint64_t v = wh_get_word(ut->u->p->abi, ut->buf + i);
 
 			if (!ut->words)
@@ -491,12 +490,28 @@ static struct wh_err *add_variable(void *arg, const struct wh_uvar *v)
 	return v->tls ? add_thread_roots(arg, v) : add_root(arg, v, v->addr);
 }
 
+/*
+ * The C library is left out: what its variables hold is its own and never leaked, their types are in the
+ * program's debug information too, and its is larger than that of most programs.
+ */
+static bool counts(const struct wh_umodule *m)
+{
+	return m->have_types && !m->is_loader && strncmp(m->name, "libc.so", 7) != 0 &&
+	       strncmp(m->name, "libc-2.", 7) != 0;
+}
+
 static struct wh_err *type_live(struct wh_user_types *ut)
 {
+	const struct wh_unames *names = ut->u->names;
+
 	ut->live = true;
 	ut->blocks = BLOCKS_MAX;
 	ut->words = WORDS_MAX;
-	WH_TRY(wh_unames_each_variable(ut->u->names, add_variable, ut));
+	for (int main = 1; main >= 0; main--) /* the program's own types first */
+		for (size_t i = 0; i < names->n_modules; i++)
+			if (names->modules[i].is_main == main && counts(&names->modules[i]))
+				WH_TRY(wh_unames_each_variable(names, &names->modules[i],
+							       add_variable, ut));
 	for (size_t i = 0; i < ut->roots.n; i++) {
 		const struct root *r = &ut->roots.v[i];
 		uint64_t len;
@@ -632,7 +647,7 @@ struct wh_err *wh_user_type(struct wh_user *u, uint32_t row, struct wh_arena *a,
 	bool any = false;
 
 	for (size_t i = 0; !u->types && i < u->names->n_modules; i++)
-		any |= u->names->modules[i].have_types;
+		any |= counts(&u->names->modules[i]);
 	if (any)
 		WH_TRY(types_create(u, &u->types));
 	t = u->types ? typed_of(u->types, row) : NULL;
