@@ -53,7 +53,8 @@ struct wh_dwarf {
 	size_t bucket_mask;
 	WH_VEC(struct wh_dw_compound) compounds;
 	struct wh_map by_id; /* id -> index of compounds */
-	struct wh_map whole_names; /* id -> const char * with namespaces, of types that lie in one */
+	struct wh_map
+		whole_names; /* id -> const char * with namespaces, of types that lie in one */
 };
 
 void wh_dw_drop_error(struct wh_dwarf *d, Dwarf_Error *e);

@@ -73,9 +73,9 @@ static bool var_address(struct wh_dwarf *d, Dwarf_Die die, struct wh_dwarf_var *
 		ret->tls = ok && used + 1 == len &&
 			   (op[used] == DW_OP_GNU_push_tls_address ||
 			    op[used] == DW_OP_form_tls_address);
-		ok = ok && (ret->tls || (used == len && (op[0] == DW_OP_addr ||
-							 op[0] == DW_OP_addrx ||
-							 op[0] == DW_OP_GNU_addr_index)));
+		ok = ok &&
+		     (ret->tls || (used == len && (op[0] == DW_OP_addr || op[0] == DW_OP_addrx ||
+						   op[0] == DW_OP_GNU_addr_index)));
 	}
 	wh_dw_drop_error(d, &e);
 	wh_dw_attr_drop(d, a);

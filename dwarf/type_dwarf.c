@@ -183,8 +183,8 @@ static struct wh_dw_entry *index_find(struct wh_dwarf *d, const char *name,
 				      const struct wh_dw_entry *like)
 {
 	for (uint32_t i = d->bucket[bucket_of(d, name)]; i != NONE; i = d->entries.v[i].next)
-		if ((!like || (d->entries.v[i].size == like->size &&
-			       d->entries.v[i].tag == like->tag)) &&
+		if ((!like ||
+		     (d->entries.v[i].size == like->size && d->entries.v[i].tag == like->tag)) &&
 		    !strcmp(d->entries.v[i].name, name))
 			return &d->entries.v[i];
 	return NULL;

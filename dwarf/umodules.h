@@ -49,7 +49,7 @@ struct wh_umodule {
 	uint64_t entry, phdr, dynamic; /**< VIRT; 0 unknown */
 	uint64_t link_map;	       /**< VIRT of its struct link_map; 0 unknown */
 	uint64_t tls_size, tls_filesz, tls_align, tls_image; /**< PT_TLS; 0 none; image is VIRT */
-	uint32_t tls_index;	       /**< its entry in every thread's dtv; 0 none or unknown */
+	uint32_t tls_index; /**< its entry in every thread's dtv; 0 none or unknown */
 	uint8_t build_id[64];
 	size_t build_id_len; /**< 0 when the core does not show one */
 	enum wh_ufile_state file_state;

@@ -144,7 +144,7 @@ static uint64_t group_key(struct builder *b, uint32_t row, uint16_t cls, const s
 		if (*ret_content)
 			h = text_key(h, *ret_content);
 		return type->name && b->opts->group_by == WH_GROUP_STACK ? text_key(h, type->name)
-									  : h;
+									 : h;
 	}
 	if (b->opts->group_by == WH_GROUP_STACK && o->stack_id)
 		return wh_hash_u64(h ^ wh_hash_u64(o->stack_id));

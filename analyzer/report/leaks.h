@@ -52,10 +52,10 @@ struct wh_leak_group {
 	const struct wh_frame *frames;
 	size_t n_frames;
 	size_t skip; /**< allocator frames at the top, which do not count for the signature */
-	const char *source;  /**< who recorded it; NULL nobody */
-	const char *content; /**< content signature, when nothing was recorded; NULL none */
+	const char *source;	 /**< who recorded it; NULL nobody */
+	const char *content;	 /**< content signature, when nothing was recorded; NULL none */
 	struct wh_row_type type; /**< of the example; name NULL unknown */
-	uint32_t example;    /**< row: the oldest head, else the one of lowest address */
+	uint32_t example;	 /**< row: the oldest head, else the one of lowest address */
 	uint64_t example_addr, example_size;
 	bool has_pid, has_cpu, has_time;
 	uint64_t pid, thread, tid, time_ns, age_ns; /**< as in wh_origin */

@@ -11,12 +11,12 @@
 
 struct wh_user_types;
 struct wh_user {
-	struct wh_target *t;	 /**< borrowed */
-	struct wh_mem *mem;	 /**< owned */
-	struct wh_reader *r;	 /**< owned */
-	struct wh_process *p;	 /**< owned */
-	wh_heap_vec heaps;	 /**< owned */
-	struct wh_unames *names; /**< owned */
+	struct wh_target *t;	     /**< borrowed */
+	struct wh_mem *mem;	     /**< owned */
+	struct wh_reader *r;	     /**< owned */
+	struct wh_process *p;	     /**< owned */
+	wh_heap_vec heaps;	     /**< owned */
+	struct wh_unames *names;     /**< owned */
 	struct wh_user_types *types; /**< owned; of user_types.c, made when first asked */
 };
 
