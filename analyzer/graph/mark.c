@@ -376,6 +376,13 @@ static struct wh_err *workers_init(struct wh_marks *m)
 	return NULL;
 }
 
+static struct wh_plan_mask region_span(const void *arg, size_t i)
+{
+	const struct wh_buftab *t = arg;
+
+	return (struct wh_plan_mask){t->regions[i].start, t->regions[i].end};
+}
+
 static struct wh_err *tables_init(struct wh_marks *m)
 {
 	size_t rows = m->t->n;
@@ -393,9 +400,11 @@ static struct wh_err *tables_init(struct wh_marks *m)
 	m->class_absent = wh_calloc((size_t)m->n_classes + 1, 1);
 	if (!m->level || !m->rescan || !m->class_edges || !m->class_seen || !m->class_absent)
 		return &wh_err_nomem;
-	m->min = m->t->min;
-	m->span = m->t->max - m->t->min;
-	wh_filter_add(&m->filter, m->min, m->span);
+	m->n_bounds = wh_plan_cover(region_span, m->t, m->t->n_regions, BOUNDS_GAP, BOUNDS_MAX,
+				    m->bounds);
+	for (uint32_t k = 0; k < m->n_bounds; k++)
+		wh_filter_add(&m->filter, m->bounds[k].start,
+			      m->bounds[k].end - m->bounds[k].start);
 	for (uint32_t k = 0; k < m->plan->n_envelopes; k++)
 		wh_filter_add(&m->filter, m->plan->alias_envelope[k].start,
 			      m->plan->alias_envelope[k].end - m->plan->alias_envelope[k].start);

@@ -22,7 +22,9 @@
 #define DRAIN_TARGETS 128
 #define BLOCK_BYTES   (64u << 10)
 #define SEEN_MAX      1024
-#define ROW_ROOT      WH_ROW_NONE /* source of a hit that comes from a root */
+#define BOUNDS_MAX    3		   /* with the aliases' no more than FILTER_RANGES */
+#define BOUNDS_GAP    (1ull << 30) /* [bytes] between two of them at least */
+#define ROW_ROOT      WH_ROW_NONE  /* source of a hit that comes from a root */
 
 /* A word that lies within the bounds of the table, on its way through the three stages of a flush. */
 struct hit {
@@ -84,7 +86,9 @@ struct wh_marks {
 	struct wh_plan *plan;
 	struct wh_mark_opts opts;
 	struct wh_abi abi;
-	uint64_t min, span;   /* bounds of the table */
+	/* The table's memory: a kernel's lies in a few places far apart, with its own image between. */
+	struct wh_plan_mask bounds[BOUNDS_MAX];
+	uint32_t n_bounds;
 	struct filter filter; /* the table and the aliases, for the first rejection */
 
 	_Atomic(uint8_t) *level; /* and LEVEL_STORED */

@@ -88,6 +88,8 @@ bool wh_plan_alias_find(const struct wh_plan *p, uint64_t word, uint64_t *ret)
 	size_t lo = 0, hi = p->aliases.n;
 	const struct wh_plan_alias *a;
 
+	if (!wh_plan_covered(p->alias_envelope, p->n_envelopes, word))
+		return false;
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
@@ -132,24 +134,22 @@ static int alias_cmp(const void *pa, const void *pb)
 	return a->start < b->start ? -1 : a->start > b->start;
 }
 
-/* Sorts the aliases and covers them with a few stretches, cutting at the widest gaps. */
-static void aliases_freeze(struct wh_plan *p)
+/* Cuts at the widest gaps, one after the other. */
+uint32_t wh_plan_cover(wh_plan_span_fn span, const void *arg, size_t n, uint64_t least_gap,
+		       uint32_t max, struct wh_plan_mask *out)
 {
-	size_t cuts[WH_PLAN_ENVELOPES] = {0}, n = 1;
+	size_t cuts[WH_PLAN_ENVELOPES] = {0}; /* index of the first span of each stretch */
+	uint32_t made = 1;
 
-	p->n_envelopes = 0;
-	if (!p->aliases.n)
-		return;
-	wh_sort(p->aliases.v, p->aliases.n, sizeof(*p->aliases.v), alias_cmp);
-	for (; n < WH_PLAN_ENVELOPES; n++) { /* cuts[k]: index of the first alias of envelope k */
-		uint64_t widest = 1u << 20;
+	for (; n && made < max && made < WH_PLAN_ENVELOPES; made++) {
+		uint64_t widest = least_gap;
 		size_t at = 0, k;
 
-		for (size_t i = 1; i < p->aliases.n; i++) {
-			uint64_t gap = p->aliases.v[i].start - p->aliases.v[i - 1].end;
+		for (size_t i = 1; i < n; i++) {
+			uint64_t gap = span(arg, i).start - span(arg, i - 1).end;
 			bool cut = false;
 
-			for (k = 0; k < n; k++)
+			for (k = 0; k < made; k++)
 				cut = cut || cuts[k] == i;
 			if (!cut && gap > widest) {
 				widest = gap;
@@ -158,16 +158,28 @@ static void aliases_freeze(struct wh_plan *p)
 		}
 		if (!at)
 			break;
-		for (k = n; k > 1 && cuts[k - 1] > at; k--)
+		for (k = made; k > 1 && cuts[k - 1] > at; k--)
 			cuts[k] = cuts[k - 1];
 		cuts[k] = at;
 	}
-	for (size_t k = 0; k < n; k++) {
-		size_t last = (k + 1 < n ? cuts[k + 1] : p->aliases.n) - 1;
+	for (uint32_t k = 0; n && k < made; k++)
+		out[k] = (struct wh_plan_mask){span(arg, cuts[k]).start,
+					       span(arg, (k + 1 < made ? cuts[k + 1] : n) - 1).end};
+	return n ? made : 0;
+}
 
-		p->alias_envelope[p->n_envelopes++] =
-			(struct wh_plan_mask){p->aliases.v[cuts[k]].start, p->aliases.v[last].end};
-	}
+static struct wh_plan_mask alias_span(const void *arg, size_t i)
+{
+	const struct wh_plan *p = arg;
+
+	return (struct wh_plan_mask){p->aliases.v[i].start, p->aliases.v[i].end};
+}
+
+static void aliases_freeze(struct wh_plan *p)
+{
+	wh_sort(p->aliases.v, p->aliases.n, sizeof(*p->aliases.v), alias_cmp);
+	p->n_envelopes = wh_plan_cover(alias_span, p, p->aliases.n, 1u << 20, WH_PLAN_ENVELOPES,
+				       p->alias_envelope);
 }
 
 /* Sorted and disjoint afterwards, so that one binary search a block finds them. */

@@ -109,6 +109,19 @@ struct wh_err *wh_plan_add_alias(struct wh_plan *p, uint64_t start, uint64_t end
 bool wh_plan_alias_find(const struct wh_plan *p, uint64_t word, uint64_t *ret);
 struct wh_err *wh_plan_add_missing(struct wh_plan *p, uint16_t cls, uint64_t objects,
 				   uint64_t bytes, enum wh_mem_state why) WH_MUST_CHECK;
+/** Whether one of the @n stretches at @c holds @v. */
+static inline bool wh_plan_covered(const struct wh_plan_mask *c, uint32_t n, uint64_t v)
+{
+	for (uint32_t k = 0; k < n; k++)
+		if (v - c[k].start < c[k].end - c[k].start)
+			return true;
+	return false;
+}
+/** The @i-th of some spans of addresses, which are sorted and disjoint. */
+typedef struct wh_plan_mask (*wh_plan_span_fn)(const void *arg, size_t i);
+/** Covers @n spans with up to @max <= WH_PLAN_ENVELOPES stretches, cut at the widest gaps above @least_gap. */
+uint32_t wh_plan_cover(wh_plan_span_fn span, const void *arg, size_t n, uint64_t least_gap,
+		       uint32_t max, struct wh_plan_mask *out);
 /** Sorts masks and aliases; called by the engine, harmless when repeated. */
 void wh_plan_freeze(struct wh_plan *p);
 void wh_plan_fini(struct wh_plan *p);

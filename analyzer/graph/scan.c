@@ -289,17 +289,6 @@ static void hit_rank(struct worker *w, struct hit *h)
 		__builtin_prefetch(&w->m->level[h->row]);
 }
 
-/* The stretch of aliases that @v lies in; n_envelopes when it is in none. */
-static inline uint32_t envelope_find(const struct wh_plan *p, uint64_t v)
-{
-	uint32_t k = 0;
-
-	while (k < p->n_envelopes && v - p->alias_envelope[k].start >=
-					     p->alias_envelope[k].end - p->alias_envelope[k].start)
-		k++;
-	return k;
-}
-
 /* Stage 3: a word that can only mean a fully reached row changes nothing, whether it means it or not. */
 static bool hit_settled(struct worker *w, const struct hit *h)
 {
@@ -308,7 +297,7 @@ static bool hit_settled(struct worker *w, const struct hit *h)
 	if (h->row == WH_ROW_NONE)
 		return false;
 	if (m->only_reaching && level_of(m, h->row) == LEVEL_FULL &&
-	    envelope_find(m->plan, h->value) == m->plan->n_envelopes) {
+	    !wh_plan_covered(m->plan->alias_envelope, m->plan->n_envelopes, h->value)) {
 		*seen_slot(w, h->value) = h->value;
 		return true;
 	}
@@ -392,7 +381,7 @@ static inline __attribute__((always_inline)) void alias_try(struct worker *w, ui
 	const struct wh_plan *p = w->m->plan;
 	uint64_t to;
 
-	if (envelope_find(p, v) < p->n_envelopes && wh_plan_alias_find(p, v, &to))
+	if (wh_plan_covered(p->alias_envelope, p->n_envelopes, v) && wh_plan_alias_find(p, v, &to))
 		hit_add(w, src, to, where, true);
 }
 
@@ -415,7 +404,7 @@ word_take(struct worker *w, const struct piece *pc, uint64_t v, size_t at)
 {
 	const struct wh_marks *m = w->m;
 
-	if (v - m->min >= m->span) {
+	if (!wh_plan_covered(m->bounds, m->n_bounds, v)) {
 		if (v)
 			alias_try(w, pc->src, v, pc->label + at);
 	} else if (v - pc->self < pc->self_size) {
@@ -655,7 +644,7 @@ void wh_scan_word(struct worker *w, uint64_t value, uint64_t where)
 	if (value >> 63)
 		value |= m->plan->tag_set;
 	w->counts.words++;
-	if (value - m->min < m->span)
+	if (wh_plan_covered(m->bounds, m->n_bounds, value))
 		hit_add(w, ROW_ROOT, value, where, false);
 	else if (value)
 		alias_try(w, ROW_ROOT, value, where);
