@@ -16,8 +16,9 @@ const struct wh_command wh_cmd_findleaks = {
 		"the contents point at and, in processes with debug information, by type.\n\n"
 		"A leak is definite (nothing refers to it and it hangs from no other leak), indirect "
 		"(only leaked objects refer to it), possible (processes only: just pointers into its "
-		"middle; counted, but neither listed nor called a leak unless "
-		"--show-leak-kinds asks for them, since many sound programs hold blocks so), unknown (what could refer to it is not in the dump) or suppressed.\n\n"
+		"middle; JSON lists them, text counts them, and neither calls them leaks unless "
+		"--show-leak-kinds or --fail-on asks for them, since many sound programs hold "
+		"blocks so), unknown (what could refer to it is not in the dump) or suppressed.\n\n"
 		"JSON lists every such object, not only the groups. The first line of the text is the "
 		"verdict, the last one the totals. Finding leaks is no failure: without --fail-on the "
 		"exit code is 0; weephole check is the gate for CI.",

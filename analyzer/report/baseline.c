@@ -215,7 +215,7 @@ static struct wh_err *read_group(const char *path, size_t i, const json_t *g,
 	if (!sig || !is_signature(sig) || !cache || count < 0 || bytes < 0)
 		return wh_err_new(WH_ERR_USAGE, "%s: group %zu of the report is malformed", path,
 				  i + 1);
-	if (!count)
+	if (!count || json_is_false(json_object_get(g, "counted")))
 		return NULL;
 	json_array_foreach(stack, k, frame)
 	{

@@ -53,6 +53,7 @@ struct builder {
 	struct wh_target *t;
 	const struct wh_leaks_opts *opts;
 	struct wh_leaks *l;
+	bool only_possible;  /* the model of those that are listed apart */
 	struct wh_map index; /* key -> index of group */
 	struct wh_arena scratch;
 	uint64_t *class_hash;  /* by class: model and name */
@@ -256,8 +257,10 @@ static struct wh_err *join_all(struct builder *b, kind_vec *best)
 
 		if (!kind_of(wh_marks_verdict(b->l->marks, rows[i]), &kind))
 			continue;
-		if (kind == WH_LEAK_POSSIBLE && !b->opts->with_possible) {
-			wh_tally_add(&b->l->interior, 1, wh_buftab_size(b->t->buftab, rows[i]));
+		if (!b->opts->with_possible && (kind == WH_LEAK_POSSIBLE) != b->only_possible) {
+			if (kind == WH_LEAK_POSSIBLE)
+				wh_tally_add(&b->l->interior, 1,
+					     wh_buftab_size(b->t->buftab, rows[i]));
 			continue;
 		}
 		if (b->scratch.used > SCRATCH_MAX)
@@ -327,7 +330,8 @@ static struct wh_err *tally(struct builder *b)
 		wh_tally_add(&g->kinds[k->kind], 1, size);
 		wh_tally_add(&l->kinds[k->kind], 1, size);
 		wh_tally_add(&l->all, 1, size);
-		if (k->kind == WH_LEAK_SUPPRESSED && g->suppression != WH_SUPPRESSION_NONE)
+		if (k->kind == WH_LEAK_SUPPRESSED && !b->only_possible &&
+		    g->suppression != WH_SUPPRESSION_NONE)
 			wh_tally_add(&b->opts->suppressions->rules.v[g->suppression].used, 1, size);
 		if (wh_marks_head(l->marks, k->row) != k->row)
 			continue;
@@ -464,26 +468,43 @@ static struct wh_err *build(struct builder *b)
 	WH_TRY(sort_groups(b));
 	if (b->text.failed)
 		return &wh_err_nomem;
-	return count_allocated(b);
+	return b->only_possible ? NULL : count_allocated(b);
+}
+
+static struct wh_err *build_in(struct builder *b)
+{
+	struct wh_err *e = build(b);
+
+	wh_map_fini(&b->index);
+	wh_arena_fini(&b->scratch);
+	wh_strbuf_fini(&b->text);
+	free(b->class_hash);
+	return e;
 }
 
 struct wh_err *wh_leaks_build(struct wh_target *t, const struct wh_leaks_opts *opts,
 			      struct wh_leaks *ret)
 {
 	struct builder b = {.t = t, .opts = opts, .l = ret};
-	struct wh_err *e;
 
 	WH_TRY(wh_target_mark(t, &ret->marks));
-	e = build(&b);
-	wh_map_fini(&b.index);
-	wh_arena_fini(&b.scratch);
-	wh_strbuf_fini(&b.text);
-	free(b.class_hash);
-	return e;
+	WH_TRY(build_in(&b));
+	if (!opts->possible_apart || !ret->interior.count)
+		return NULL;
+	ret->possible = wh_calloc(1, sizeof(*ret->possible));
+	if (!ret->possible)
+		return &wh_err_nomem;
+	ret->possible->marks = ret->marks;
+	b = (struct builder){.t = t, .opts = opts, .l = ret->possible, .only_possible = true};
+	return build_in(&b);
 }
 
 void wh_leaks_fini(struct wh_leaks *l)
 {
+	if (l->possible)
+		wh_leaks_fini(l->possible);
+	free(l->possible);
+	l->possible = NULL;
 	WH_VEC_FINI(&l->groups);
 	WH_VEC_FINI(&l->leaks);
 	wh_arena_fini(&l->mem);

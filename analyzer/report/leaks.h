@@ -86,6 +86,8 @@ struct wh_leaks_opts {
 	 * programs hold blocks that way, and something does refer to them.
 	 */
 	bool with_possible;
+	/** Lists them all the same, in a model of their own (wh_leaks.possible), which changes no total. */
+	bool possible_apart;
 };
 
 struct wh_leaks {
@@ -93,7 +95,8 @@ struct wh_leaks {
 	WH_VEC(struct wh_leak) leaks;	     /**< by address */
 	struct wh_tally kinds[WH_LEAK_KIND_COUNT];
 	struct wh_tally all;
-	struct wh_tally interior;  /**< possibly lost, not listed (without with_possible) */
+	struct wh_tally interior;  /**< possibly lost, not counted as leaks (without with_possible) */
+	struct wh_leaks *possible; /**< owned; these, with possible_apart; NULL none */
 	struct wh_tally allocated; /**< buffers that were judged, and their bytes */
 	const struct wh_marks *marks;
 	struct wh_arena mem;

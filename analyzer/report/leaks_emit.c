@@ -199,26 +199,45 @@ static void emit_tally(struct wh_emit *e, const char *key, const struct wh_tally
 	wh_emit_end(e);
 }
 
+/* The possibly lost ones that are listed apart, after the others: NULL when there are none. */
+static const struct wh_leaks *apart(const struct wh_leaks_view *v)
+{
+	return v->leaks->possible;
+}
+
+static void emit_leak(struct wh_emit *e, const struct wh_leaks_view *v, const struct wh_leak *k,
+		      uint32_t group)
+{
+	const struct wh_buftab *tab = v->target->buftab;
+
+	wh_emit_row(e);
+	wh_emit_cell_hex(e, wh_buftab_addr(tab, k->row));
+	wh_emit_cell_u64(e, wh_buftab_size(tab, k->row));
+	wh_emit_cell_str(e, wh_buftab_class(tab, wh_buftab_class_of(tab, k->row))->name);
+	wh_emit_cell_str(e, wh_leak_kind_name((enum wh_leak_kind)k->kind));
+	wh_emit_cell_u64(e, group);
+}
+
+/* By address: both lists are. */
 static void emit_leaks(struct wh_emit *e, const struct wh_leaks_view *v)
 {
 	static const struct wh_column cols[] = {
 		{"address", NULL, false}, {"size", NULL, true},	 {"cache", NULL, false},
 		{"kind", NULL, false},	  {"group", NULL, true},
 	};
-	const struct wh_leaks *l = v->leaks;
-	const struct wh_buftab *tab = v->target->buftab;
+	const struct wh_leaks *l = v->leaks, *p = apart(v);
+	size_t i = 0, k = 0, n = p ? p->leaks.n : 0;
 
 	wh_emit_table(e, "leaks", NULL, cols, sizeof(cols) / sizeof(cols[0]));
-	for (size_t i = 0; i < l->leaks.n; i++) {
-		const struct wh_leak *k = &l->leaks.v[i];
-		const struct wh_leak_group *g = &l->groups.v[k->group];
-
-		wh_emit_row(e);
-		wh_emit_cell_hex(e, wh_buftab_addr(tab, k->row));
-		wh_emit_cell_u64(e, wh_buftab_size(tab, k->row));
-		wh_emit_cell_str(e, wh_buftab_class(tab, wh_buftab_class_of(tab, k->row))->name);
-		wh_emit_cell_str(e, wh_leak_kind_name((enum wh_leak_kind)k->kind));
-		wh_emit_cell_u64(e, g->id);
+	while (i < l->leaks.n || k < n) {
+		if (k >= n || (i < l->leaks.n && l->leaks.v[i].row < p->leaks.v[k].row)) {
+			emit_leak(e, v, &l->leaks.v[i], l->groups.v[l->leaks.v[i].group].id);
+			i++;
+		} else {
+			emit_leak(e, v, &p->leaks.v[k],
+				  (uint32_t)l->groups.n + p->groups.v[p->leaks.v[k].group].id);
+			k++;
+		}
 	}
 	wh_emit_end(e);
 }
@@ -226,10 +245,12 @@ static void emit_leaks(struct wh_emit *e, const struct wh_leaks_view *v)
 static const char *const delta_names[WH_DELTA_COUNT] = {NULL, "new", "grown", "unchanged"};
 
 static void emit_group_json(struct wh_emit *e, const struct wh_leaks_view *v,
-			    const struct wh_leak_group *g)
+			    const struct wh_leak_group *g, uint64_t id, bool counted)
 {
 	wh_emit_object(e, NULL, NULL);
-	wh_emit_u64(e, "id", NULL, g->id, WH_UNIT_NONE);
+	wh_emit_u64(e, "id", NULL, id, WH_UNIT_NONE);
+	if (!counted)
+		wh_emit_bool(e, "counted", NULL, false);
 	wh_emit_str(e, "signature", NULL, g->signature);
 	wh_emit_bool(e, "weak", NULL, g->weak);
 	wh_emit_str(e, "allocator", NULL, g->model);
@@ -440,7 +461,10 @@ void wh_leaks_emit_groups(struct wh_emit *e, const struct wh_leaks_view *v)
 		emit_leaks(e, v);
 	wh_emit_array(e, "groups", NULL);
 	for (size_t i = 0; i < v->leaks->groups.n; i++)
-		emit_group_json(e, v, &v->leaks->groups.v[i]);
+		emit_group_json(e, v, &v->leaks->groups.v[i], v->leaks->groups.v[i].id, true);
+	for (size_t i = 0; apart(v) && i < apart(v)->groups.n; i++)
+		emit_group_json(e, v, &apart(v)->groups.v[i],
+				v->leaks->groups.n + apart(v)->groups.v[i].id, false);
 	wh_emit_end(e);
 }
 
@@ -583,17 +607,25 @@ static void emit_coverage(struct wh_emit *e, const struct wh_leaks_view *v)
 	wh_emit_end(e);
 }
 
+static void emit_sum(struct wh_emit *e, const char *key, const struct wh_tally *a,
+		     const struct wh_tally *b)
+{
+	emit_tally(e, key,
+		   &(struct wh_tally){.count = a->count + b->count, .bytes = a->bytes + b->bytes});
+}
+
 void wh_leaks_emit_totals(struct wh_emit *e, const struct wh_leaks_view *v)
 {
-	const struct wh_leaks *l = v->leaks;
+	static const struct wh_leaks none;
+	const struct wh_leaks *l = v->leaks, *p = apart(v) ? apart(v) : &none;
 
 	wh_emit_object(e, "totals", NULL);
-	emit_tally(e, "all", &l->all);
+	emit_sum(e, "all", &l->all, &p->all);
 	for (int k = 0; k < WH_LEAK_KIND_COUNT; k++)
-		emit_tally(e, wh_leak_kind_name((enum wh_leak_kind)k), &l->kinds[k]);
+		emit_sum(e, wh_leak_kind_name((enum wh_leak_kind)k), &l->kinds[k], &p->kinds[k]);
 	emit_tally(e, "interior_only", &l->interior);
 	emit_tally(e, "allocated", &l->allocated);
-	wh_emit_u64(e, "groups", NULL, l->groups.n, WH_UNIT_NONE);
+	wh_emit_u64(e, "groups", NULL, l->groups.n + p->groups.n, WH_UNIT_NONE);
 	wh_emit_end(e);
 	emit_suppressions(e, v);
 	emit_coverage(e, v);
