@@ -44,7 +44,7 @@ struct wh_err *wh_findings_build(struct wh_run *run, struct wh_findings *ret)
 	opts.with_possible =
 		(cli->show_kinds.given && cli->show_kinds.value >> WH_LEAK_POSSIBLE & 1) ||
 		(cli->fail_on.given && cli->fail_on.value >> WH_LEAK_POSSIBLE & 1);
-	opts.possible_apart = !opts.with_possible && wh_emit_format(run->emit) == WH_FORMAT_JSON;
+	opts.possible_apart = ret->list_possible && !opts.with_possible;
 	WH_TRY(read_suppressions(cli, &ret->suppressions));
 	WH_TRY(wh_run_target(run, true));
 	WH_TRY(wh_leaks_build(run->target, &opts, &ret->leaks));
@@ -152,6 +152,7 @@ static struct wh_err *judge_and_report(struct wh_run *run, struct wh_findings *f
 {
 	enum wh_format format = wh_emit_format(run->emit);
 
+	f->list_possible = format == WH_FORMAT_JSON;
 	WH_TRY(wh_findings_build(run, f));
 	WH_TRY(wh_gate_judge(run, f, g));
 	if (g->active)
