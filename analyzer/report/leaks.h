@@ -95,7 +95,8 @@ struct wh_leaks {
 	WH_VEC(struct wh_leak) leaks;	     /**< by address */
 	struct wh_tally kinds[WH_LEAK_KIND_COUNT];
 	struct wh_tally all;
-	struct wh_tally interior;  /**< possibly lost, not counted as leaks (without with_possible) */
+	struct wh_tally
+		interior; /**< possibly lost, not counted as leaks (without with_possible) */
 	struct wh_leaks *possible; /**< owned; these, with possible_apart; NULL none */
 	struct wh_tally allocated; /**< buffers that were judged, and their bytes */
 	const struct wh_marks *marks;
