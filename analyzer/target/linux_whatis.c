@@ -243,8 +243,8 @@ static struct wh_err *say_physical(struct answer *w)
 	if (st == WH_MEM_UNMAPPED)
 		return NULL;
 	virt.addr = wh_kspace_pfn_to_virt(x->ks, pfn) + (w->addr & (x->page_bytes - 1));
-	wh_strbuf_printf(&sb, "physical address of 0x%llx, which is:",
-			 (unsigned long long)virt.addr);
+	wh_strbuf_printf(&sb,
+			 "physical address of 0x%llx, which is:", (unsigned long long)virt.addr);
 	WH_TRY(say(w, "physical", virt.addr & ~(x->page_bytes - 1), x->page_bytes, &sb));
 	return say_virtual(&virt);
 }
