@@ -134,7 +134,7 @@ static struct wh_err *irq_stack_x86(struct wh_lx *x, const struct wh_lx_cpu *c, 
 	top = (top + 15) & ~15ull;
 	a = (struct wh_lx_vmarea *)wh_lx_vmalloc_find(x, top - size);
 	if (a && a->use == WH_LXV_NODE && a->end == top)
-		a->use = WH_LXV_DEAD_STACK;
+		a->use = WH_LXV_IRQ_STACK;
 	if (any_sp_in(x, top - size, top, &sp))
 		size = sp - (top - size);
 	return wh_plan_add_mask(&x->t->plan, at, at + size);
@@ -150,7 +150,7 @@ static struct wh_err *irq_stack_area(struct wh_lx *x, const struct wh_lx_cpu *c,
 	    !(a = (struct wh_lx_vmarea *)wh_lx_vmalloc_find(x, wh_lx_ptr(x, p))) ||
 	    a->use != WH_LXV_NODE)
 		return NULL;
-	a->use = WH_LXV_DEAD_STACK;
+	a->use = WH_LXV_IRQ_STACK;
 	if (any_sp_in(x, a->start, a->end, &sp))
 		return wh_lx_root(x, x->kind_stack, sp & ~7ull, a->end);
 	return NULL;

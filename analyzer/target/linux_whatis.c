@@ -90,6 +90,8 @@ static struct wh_err *say_vmalloc(struct answer *w)
 			 (unsigned long long)(v->end - v->start));
 	if (v->use == WH_LXV_DEAD_STACK)
 		wh_strbuf_puts(&sb, ", a stack that no task uses");
+	else if (v->use == WH_LXV_IRQ_STACK)
+		wh_strbuf_puts(&sb, ", an interrupt stack");
 	else if (v->use == WH_LXV_IO)
 		wh_strbuf_puts(&sb, ", I/O memory");
 	if (caller)
