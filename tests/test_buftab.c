@@ -64,7 +64,7 @@ static void check_against(const struct wh_buftab *t, const struct plain *p, size
 		if (i % 7 == 0) {
 			wh_row_iter_init(&it, t, p[i].addr + p[i].size - 1);
 			for (uint32_t k = i; k < i + 20 && k < n; k++) {
-				ck_assert(wh_row_iter_next(&it));
+				ck_assert(row_iter_next(&it));
 				ck_assert_uint_eq(it.row, k);
 				ck_assert_uint_eq(it.start, p[k].addr);
 			}
@@ -74,7 +74,7 @@ static void check_against(const struct wh_buftab *t, const struct plain *p, size
 	ck_assert_uint_eq(wh_buftab_find(t, 0), WH_ROW_NONE);
 	ck_assert_uint_eq(wh_buftab_find(t, UINT64_MAX), WH_ROW_NONE);
 	wh_row_iter_init(&it, t, p[n - 1].addr + p[n - 1].size);
-	ck_assert(!wh_row_iter_next(&it));
+	ck_assert(!row_iter_next(&it));
 }
 
 START_TEST(agrees_with_a_sorted_array)

@@ -17,6 +17,7 @@
 
 #include "analyzer/base/hashmap.h"
 #include "analyzer/base/limits.h"
+#include "analyzer/base/order.h"
 
 #define SLABS_MAX   (1u << 26)
 #define CHUNKS_MAX  65536
@@ -141,15 +142,6 @@ static struct wh_err *tree_walk(struct slab_lister *l, uint64_t tree)
 	return e;
 }
 
-static int u64_cmp(const void *pa, const void *pb)
-{
-	uint64_t a, b;
-
-	memcpy(&a, pa, sizeof(a));
-	memcpy(&b, pb, sizeof(b));
-	return a < b ? -1 : a > b;
-}
-
 struct wh_err *wh_kmem_list_slabs(struct wh_kmem *k, struct wh_kmem_cache *c, wh_slab_vec *ret)
 {
 	const struct wh_field *complete = &k->l.cache[WH_KC_COMPLETE],
@@ -173,7 +165,7 @@ struct wh_err *wh_kmem_list_slabs(struct wh_kmem *k, struct wh_kmem_cache *c, wh
 	}
 	wh_map_fini(&l.seen);
 	if (ret->n)
-		wh_sort(ret->v, ret->n, sizeof(*ret->v), u64_cmp);
+		wh_sort(ret->v, ret->n, sizeof(*ret->v), wh_cmp_u64);
 	c->slabs = ret->n;
 	return e;
 }

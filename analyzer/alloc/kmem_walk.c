@@ -17,20 +17,12 @@
 
 #include "analyzer/base/hashmap.h"
 #include "analyzer/base/limits.h"
+#include "analyzer/base/order.h"
 
 #define HASH_MAX      (1ull << 28)
 #define LONG_CHAIN    64
 #define MAGAZINES_MAX (1u << 22)
 #define TABLE_READ    4096
-
-static int u64_cmp(const void *pa, const void *pb)
-{
-	uint64_t a, b;
-
-	memcpy(&a, pa, sizeof(a));
-	memcpy(&b, pb, sizeof(b));
-	return a < b ? -1 : a > b;
-}
 
 static void damage(struct wh_kmem *k, struct wh_kmem_cache *c, const char *id, uint64_t addr,
 		   const char *what)
@@ -144,7 +136,7 @@ struct wh_err *wh_kmem_walk_magazines(struct wh_kmem *k, struct wh_kmem_cache *c
 	if (c->mags.n) {
 		size_t out = 0;
 
-		wh_sort(c->mags.v, c->mags.n, sizeof(*c->mags.v), u64_cmp);
+		wh_sort(c->mags.v, c->mags.n, sizeof(*c->mags.v), wh_cmp_u64);
 		for (size_t i = 1; i < c->mags.n; i++)
 			if (c->mags.v[i] != c->mags.v[out])
 				c->mags.v[++out] = c->mags.v[i];
@@ -155,7 +147,7 @@ struct wh_err *wh_kmem_walk_magazines(struct wh_kmem *k, struct wh_kmem_cache *c
 
 bool wh_kmem_in_magazine(const struct wh_kmem_cache *c, uint64_t buf)
 {
-	return c->mags.n && bsearch(&buf, c->mags.v, c->mags.n, sizeof(buf), u64_cmp);
+	return c->mags.n && bsearch(&buf, c->mags.v, c->mags.n, sizeof(buf), wh_cmp_u64);
 }
 
 /* ---- the hash ---- */
@@ -357,7 +349,7 @@ static struct wh_err *settle(struct wh_kmem *k, struct wh_kmem_cache *c)
 	size_t out = 0, kept = 0;
 
 	if (c->unsure.n)
-		qsort(c->unsure.v, c->unsure.n, sizeof(*c->unsure.v), u64_cmp);
+		qsort(c->unsure.v, c->unsure.n, sizeof(*c->unsure.v), wh_cmp_u64);
 	for (size_t i = 0; i < c->unsure.n; i++) {
 		uint64_t buf = c->unsure.v[i];
 		enum wh_kmem_tag tag = wh_kmem_tag_state(k, c, buf);
@@ -373,7 +365,7 @@ static struct wh_err *settle(struct wh_kmem *k, struct wh_kmem_cache *c)
 
 		if (wh_kmem_tag_state(k, c, b.addr) == WH_TAG_FREE)
 			WH_TRY(WH_VEC_PUSH(&c->free, b));
-		else if (!kept || !bsearch(&b.addr, c->unsure.v, kept, sizeof(b.addr), u64_cmp))
+		else if (!kept || !bsearch(&b.addr, c->unsure.v, kept, sizeof(b.addr), wh_cmp_u64))
 			c->bufs.v[out++] = b;
 	}
 	c->bufs.n = out;

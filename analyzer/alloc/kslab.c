@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "analyzer/base/limits.h"
+#include "analyzer/base/order.h"
 #include "formats/scratch.h"
 
 #define BATCH	       512 /* slabs a unit of parallel work */
@@ -267,29 +268,6 @@ void wh_kslab_close(struct wh_kslab *k)
 
 /* ---- decoding, in parallel ---- */
 
-static int u64_cmp(const void *pa, const void *pb)
-{
-	const uint64_t *a = pa, *b = pb;
-
-	return *a < *b ? -1 : *a > *b;
-}
-
-/* First of the objects in the allocator's own hands at or after @va. */
-static size_t held_from(const struct wh_kslab *k, uint64_t va)
-{
-	size_t lo = 0, hi = k->held.n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (k->held.v[mid] < va)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
 /* Objects in sheaves or array caches are free although the slab counts them as used. */
 static void free_held(const struct wh_kslab *k, const struct wh_lx_slab *s, uint32_t n,
 		      uint64_t *bits)
@@ -297,7 +275,8 @@ static void free_held(const struct wh_kslab *k, const struct wh_lx_slab *s, uint
 	const struct wh_kcache *c = &k->caches.v[s->cache];
 	uint64_t first = wh_kslab_object(k, s, 0), end = first + (uint64_t)n * c->size;
 
-	for (size_t i = held_from(k, first); i < k->held.n && k->held.v[i] < end; i++) {
+	for (size_t i = wh_bound_u64(k->held.v, k->held.n, first);
+	     i < k->held.n && k->held.v[i] < end; i++) {
 		uint64_t off = k->held.v[i] - first;
 
 		if (off % c->size == 0)
@@ -308,7 +287,7 @@ static void free_held(const struct wh_kslab *k, const struct wh_lx_slab *s, uint
 static bool has_held(const struct wh_kslab *k, const struct wh_lx_slab *s)
 {
 	uint64_t va = wh_kspace_pfn_to_virt(k->x->ks, s->pfn);
-	size_t i = held_from(k, va);
+	size_t i = wh_bound_u64(k->held.v, k->held.n, va);
 
 	return i < k->held.n && k->held.v[i] < va + s->pages * k->x->page_bytes;
 }
@@ -604,7 +583,7 @@ struct wh_err *wh_kslab_build(struct wh_kslab *k)
 
 	WH_TRY(add_classes(k));
 	if (k->held.n)
-		qsort(k->held.v, k->held.n, sizeof(*k->held.v), u64_cmp);
+		qsort(k->held.v, k->held.n, sizeof(*k->held.v), wh_cmp_u64);
 	e = decode_open(&d, units);
 	if (!e)
 		e = wh_workers_run(k->x->t->ctx, "reading slabs", units, decode_batch, &d);

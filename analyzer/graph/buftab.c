@@ -1061,7 +1061,7 @@ void wh_row_iter_init(struct row_iter *it, const struct wh_buftab *t, uint64_t a
 	}
 }
 
-bool wh_row_iter_next(struct row_iter *it)
+bool wh_row_iter_leave(struct row_iter *it)
 {
 	const struct wh_buftab *t = it->t;
 

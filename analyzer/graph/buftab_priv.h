@@ -197,14 +197,14 @@ struct row_iter {
 	bool have_large;
 };
 void wh_row_iter_init(struct row_iter *it, const struct wh_buftab *t, uint64_t addr);
-/* False at the end; otherwise it->row and it->start are the current row. */
-bool wh_row_iter_next(struct row_iter *it);
+/* row_iter_next when the leaf has no more starts. */
+bool wh_row_iter_leave(struct row_iter *it);
 
-/* The same, for the inner loop: only every leaf costs a call. */
+/* False at the end; otherwise it->row and it->start are the current row.  Only every leaf costs a call. */
 static inline bool row_iter_next(struct row_iter *it)
 {
 	if (!it->bits)
-		return wh_row_iter_next(it);
+		return wh_row_iter_leave(it);
 	it->start = it->base + 8 * (uint64_t)__builtin_ctzll(it->bits);
 	it->row = it->next++;
 	it->bits &= it->bits - 1;

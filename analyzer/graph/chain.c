@@ -13,6 +13,8 @@
 
 #include <string.h>
 
+#include "analyzer/base/order.h"
+
 static int root_hit_cmp(const void *pa, const void *pb)
 {
 	const struct root_hit *a = pa, *b = pb;
@@ -26,15 +28,6 @@ static int root_hit_cmp(const void *pa, const void *pb)
 	if (a->where != b->where)
 		return a->where < b->where ? -1 : 1;
 	return a->note < b->note ? -1 : a->note > b->note;
-}
-
-static int u32_cmp(const void *pa, const void *pb)
-{
-	uint32_t a, b;
-
-	memcpy(&a, pa, sizeof(a));
-	memcpy(&b, pb, sizeof(b));
-	return a < b ? -1 : a > b;
 }
 
 /* All workers' root hits, the best one of each row only. */
@@ -93,7 +86,7 @@ static struct wh_err *row_expand(struct bfs *b, uint32_t row)
 static struct wh_err *walk(struct bfs *b)
 {
 	while (b->now.n) {
-		wh_sort(b->now.v, b->now.n, sizeof(*b->now.v), u32_cmp);
+		wh_sort(b->now.v, b->now.n, sizeof(*b->now.v), wh_cmp_u32);
 		b->next.n = 0;
 		for (size_t i = 0; i < b->now.n; i++)
 			WH_TRY(row_expand(b, b->now.v[i]));

@@ -33,15 +33,13 @@
 #define TRIAL_UNITS 16		 /* tell which way most references point */
 #define TRIAL_CLEAR 4		 /* so many times more point down than up */
 
-static void absent(struct worker *w, const struct wh_plan_range *r, uint64_t label, uint64_t len,
-		   enum wh_mem_state why)
+static void absent(struct worker *w, uint64_t label, uint64_t len, enum wh_mem_state why)
 {
 	struct wh_marks *m = w->m;
 	bool could_hold =
 		why == WH_MEM_EXCLUDED || why == WH_MEM_TRUNCATED || why == WH_MEM_CORRUPT;
 	struct row_iter it;
 
-	(void)r;
 	if (m->first_pass)
 		w->counts.bytes_absent[why] += len;
 	if (!could_hold)
@@ -51,40 +49,13 @@ static void absent(struct worker *w, const struct wh_plan_range *r, uint64_t lab
 		return;
 	}
 	wh_row_iter_init(&it, m->t, label);
-	while (wh_row_iter_next(&it) && it.start < label + len) {
+	while (row_iter_next(&it) && it.start < label + len) {
 		uint16_t cls = m->t->cls[it.row];
 
 		if (m->t->state[it.row] == WH_BUF_ALLOCATED &&
 		    !(m->t->classes.v[cls].flags & (WH_CLASS_NOSCAN | WH_CLASS_OPAQUE)))
 			atomic_store_explicit(&m->class_absent[cls], 1, memory_order_relaxed);
 	}
-}
-
-/* A range that `prepare` wants in one piece; copied together when the dump gives it in several. */
-static void scan_whole(struct worker *w, const struct wh_plan_range *r)
-{
-	struct wh_marks *m = w->m;
-	enum wh_mem_state why = WH_MEM_PRESENT;
-	size_t got = 0, n;
-	const uint8_t *p = wh_reader_borrow(w->reader, r->space, r->addr, (size_t)r->len, &n, &why);
-
-	if (p && n < r->len) {
-		memcpy(w->whole, p, n);
-		for (got = n; got < r->len; got += n) {
-			p = wh_reader_borrow(w->reader, r->space, r->addr + got,
-					     (size_t)(r->len - got), &n, &why);
-			if (!p)
-				break;
-			memcpy(w->whole + got, p, n);
-		}
-		p = got >= r->len ? w->whole : NULL;
-	}
-	if (m->first_pass && m->plan->prepare)
-		m->plan->prepare(m->plan->prepare_arg, r, p, why);
-	if (p)
-		wh_scan_piece(w, r->label, p, (size_t)r->len);
-	else
-		absent(w, r, r->label, r->len, why);
 }
 
 static struct wh_err *scan_part(struct worker *w, const struct wh_plan_range *r, uint64_t off,
@@ -103,7 +74,7 @@ static struct wh_err *scan_part(struct worker *w, const struct wh_plan_range *r,
 		if (p)
 			wh_scan_piece(w, r->label + off, p, n);
 		else
-			absent(w, r, r->label + off, n, why);
+			absent(w, r->label + off, n, why);
 		off += n;
 		len -= n;
 	}
@@ -143,11 +114,7 @@ static struct wh_err *scan_unit(void *arg, unsigned int worker, size_t unit)
 			wh_scan_finish(w);
 		w->kind = r->kind;
 		w->note = 0;
-		if (!m->nodes_pass && m->plan->kinds.v[r->kind].off)
-			;
-		else if (m->nodes_pass && r->whole)
-			scan_whole(w, r);
-		else
+		if (m->nodes_pass || !m->plan->kinds.v[r->kind].off)
 			e = scan_part(w, r, u.offset, n);
 		u.bytes -= n;
 		u.offset = 0;
@@ -165,7 +132,7 @@ static struct wh_err *scan_unit(void *arg, unsigned int worker, size_t unit)
 	return e;
 }
 
-/* Cuts the ranges into units of about UNIT_BYTES; a whole range is never cut. */
+/* Cuts the ranges into units of about UNIT_BYTES. */
 static struct wh_err *units_make(struct wh_marks *m)
 {
 	struct unit u = {0};
@@ -180,7 +147,7 @@ static struct wh_err *units_make(struct wh_marks *m)
 
 			if (!u.bytes)
 				u = (struct unit){.range = i, .offset = off};
-			if (!r->whole && n > room)
+			if (n > room)
 				n = room;
 			u.bytes += n;
 			off += n;
@@ -350,7 +317,6 @@ static void worker_fini(struct worker *w)
 	WH_VEC_FINI(&w->targets);
 	WH_VEC_FINI(&w->stack);
 	WH_VEC_FINI(&w->root_hits);
-	free(w->whole);
 	wh_err_destroy(w->err);
 }
 
@@ -366,9 +332,6 @@ static struct wh_err *workers_init(struct wh_marks *m)
 		w->m = m;
 		w->src = ROW_ROOT;
 		w->edges.e = &m->edges;
-		w->whole = malloc(WH_PLAN_WHOLE_MAX);
-		if (!w->whole)
-			return &wh_err_nomem;
 		WH_TRY(wh_reader_create(m->mem, &w->reader));
 		if (m->opts.interior_ok)
 			WH_TRY(wh_reader_create(m->mem, &w->aux));

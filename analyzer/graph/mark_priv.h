@@ -63,7 +63,6 @@ struct worker {
 	WH_VEC(uint32_t) targets; /* of src, not yet stored */
 	WH_VEC(uint32_t) stack;	  /* rows whose stored edges are to be followed */
 	WH_VEC(struct root_hit) root_hits;
-	uint8_t *whole;			 /* for ranges delivered in one piece */
 	uint64_t points_up, points_down; /* references to higher and lower addresses in this unit */
 	struct wh_mark_counts counts;
 	struct wh_err *err; /* out of memory in the middle of a flush */

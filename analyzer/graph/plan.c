@@ -18,7 +18,7 @@ static struct wh_err *plan_add_range(struct wh_plan_range **v, size_t *n, size_t
 
 	if (!r->len)
 		return NULL;
-	if (last && !last->whole && !r->whole && last->space == r->space && last->kind == r->kind &&
+	if (last && last->space == r->space && last->kind == r->kind &&
 	    last->addr + last->len == r->addr && last->label + last->len == r->label) {
 		last->len += r->len;
 		return NULL;
@@ -46,19 +46,6 @@ struct wh_err *wh_plan_add_node(struct wh_plan *p, enum wh_space space, uint64_t
 	struct wh_plan_range r = {
 		.label = label, .addr = addr, .len = len, .space = (uint8_t)space};
 
-	return plan_add_range(&p->nodes.v, &p->nodes.n, &p->nodes.cap, &r);
-}
-
-struct wh_err *wh_plan_add_whole(struct wh_plan *p, enum wh_space space, uint64_t addr,
-				 uint64_t label, uint64_t len)
-{
-	struct wh_plan_range r = {
-		.label = label, .addr = addr, .len = len, .space = (uint8_t)space, .whole = true};
-
-	if (len > WH_PLAN_WHOLE_MAX)
-		return wh_err_new(WH_ERR_LIMIT,
-				  "a node of %llu bytes is too large to be delivered whole",
-				  (unsigned long long)len);
 	return plan_add_range(&p->nodes.v, &p->nodes.n, &p->nodes.cap, &r);
 }
 

@@ -30,9 +30,7 @@ struct wh_plan_range {
 	uint64_t len;	/**< [bytes] */
 	uint16_t kind;	/**< root kind; ignored for nodes */
 	uint8_t space;	/**< enum wh_space */
-	bool whole; /**< node: hand it to `prepare` in one piece (<= WH_PLAN_WHOLE_MAX) before it is scanned */
 };
-#define WH_PLAN_WHOLE_MAX (1u << 20)
 
 struct wh_plan_word {
 	uint64_t value;
@@ -76,15 +74,6 @@ struct wh_plan {
 	struct wh_plan_mask alias_envelope[WH_PLAN_ENVELOPES];
 	uint32_t n_envelopes;
 	WH_VEC(struct wh_plan_missing) missing;
-	/**
-	 * Sees the contents of every `whole` node range once, decoded, just before it is scanned, and
-	 * corrects the states of its rows (free lists that run through the objects themselves) with
-	 * wh_buftab_set_row_state.  @bytes is NULL when a part of the range was not readable (@why).
-	 * Called from workers, one range at a time each; must be thread-safe across ranges.
-	 */
-	void (*prepare)(void *arg, const struct wh_plan_range *r, const uint8_t *bytes,
-			enum wh_mem_state why);
-	void *prepare_arg;
 	uint64_t tag_clear; /**< bits cleared from every candidate word (user TBI) */
 	uint64_t
 		tag_set; /**< bits set in every candidate word whose top bit is set (kernel tags) */
@@ -97,9 +86,6 @@ struct wh_err *wh_plan_add_root(struct wh_plan *p, uint16_t kind, enum wh_space 
 				uint64_t addr, uint64_t label, uint64_t len) WH_MUST_CHECK;
 struct wh_err *wh_plan_add_node(struct wh_plan *p, enum wh_space space, uint64_t addr,
 				uint64_t label, uint64_t len) WH_MUST_CHECK;
-/** A node range that is delivered whole to `prepare` (a slab).  Never joined to another. */
-struct wh_err *wh_plan_add_whole(struct wh_plan *p, enum wh_space space, uint64_t addr,
-				 uint64_t label, uint64_t len) WH_MUST_CHECK;
 struct wh_err *wh_plan_add_word(struct wh_plan *p, uint16_t kind, uint64_t value, uint64_t where,
 				uint16_t note) WH_MUST_CHECK;
 struct wh_err *wh_plan_add_mask(struct wh_plan *p, uint64_t start, uint64_t end) WH_MUST_CHECK;

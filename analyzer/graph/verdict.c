@@ -24,6 +24,8 @@
 
 #include <string.h>
 
+#include "analyzer/base/order.h"
+
 struct graph {
 	struct wh_marks *m;
 	WH_VEC(uint32_t) rows; /* unreached and judged, ascending */
@@ -76,17 +78,9 @@ static bool row_reported(const struct wh_buftab *t, uint32_t row)
 
 static uint32_t node_find(const struct graph *g, uint32_t row)
 {
-	size_t lo = 0, hi = g->rows.n;
+	size_t i = wh_bound_u32(g->rows.v, g->rows.n, row);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (g->rows.v[mid] < row)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < g->rows.n && g->rows.v[lo] == row ? (uint32_t)lo : UINT32_MAX;
+	return i < g->rows.n && g->rows.v[i] == row ? (uint32_t)i : UINT32_MAX;
 }
 
 static struct wh_err *nodes_collect(struct graph *g)
@@ -328,36 +322,6 @@ static uint64_t node_kind(const struct graph *g, uint32_t v)
 	return (buftab_row_size(g->m->t, row) << 16 | g->m->t->cls[row]) & INT64_MAX;
 }
 
-static int u64_cmp(const void *pa, const void *pb)
-{
-	uint64_t a = *(const uint64_t *)pa, b = *(const uint64_t *)pb;
-
-	return a < b ? -1 : a > b;
-}
-
-static int u32_cmp(const void *pa, const void *pb)
-{
-	uint32_t a = *(const uint32_t *)pa, b = *(const uint32_t *)pb;
-
-	return a < b ? -1 : a > b;
-}
-
-/* First element of the sorted kinds that is not below @kind. */
-static size_t kind_bound(const struct heads *h, uint64_t kind)
-{
-	size_t lo = 0, hi = h->kind.n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (h->kind.v[mid] < kind)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
 /* Several words that name one buffer are one reference. */
 static struct wh_err *members_count(struct heads *h, size_t lo, size_t hi)
 {
@@ -369,7 +333,7 @@ static struct wh_err *members_count(struct heads *h, size_t lo, size_t hi)
 		uint32_t v = g->order[i], *to = g->to + g->first[v];
 		size_t n = g->first[v + 1] - g->first[v];
 
-		qsort(to, n, sizeof(*to), u32_cmp);
+		qsort(to, n, sizeof(*to), wh_cmp_u32);
 		for (size_t k = 0; k < n; k++) {
 			if (k && to[k] == to[k - 1])
 				continue;
@@ -379,7 +343,7 @@ static struct wh_err *members_count(struct heads *h, size_t lo, size_t hi)
 		}
 		WH_TRY(WH_VEC_PUSH(&h->kind, node_kind(g, v)));
 	}
-	qsort(h->kind.v, h->kind.n, sizeof(*h->kind.v), u64_cmp);
+	qsort(h->kind.v, h->kind.n, sizeof(*h->kind.v), wh_cmp_u64);
 	return NULL;
 }
 
@@ -392,7 +356,8 @@ static struct rank rank_of(const struct heads *h, uint32_t v)
 	/* Who is referred to by many owns them more likely than who refers to many: that may be an array. */
 	return (struct rank){
 		.spare = 2ull * h->holders[v] + h->targets[v] - 3,
-		.same = kind_bound(h, kind + 1) - kind_bound(h, kind),
+		.same = wh_bound_u64(h->kind.v, h->kind.n, kind + 1) -
+			wh_bound_u64(h->kind.v, h->kind.n, kind),
 		.size = buftab_row_size(t, row),
 		.sized = t->classes.v[t->cls[row]].flags & WH_CLASS_TEXT_FIT,
 	};

@@ -4,6 +4,7 @@
 
 #include "analyzer/base/hashmap.h"
 #include "analyzer/base/limits.h"
+#include "analyzer/base/order.h"
 #include "analyzer/cmd/mdb/mdb.h"
 #include "analyzer/target/linux.h"
 
@@ -53,15 +54,6 @@ static struct wh_err *walk_bufctl(struct wh_mdb *m, bool has, uint64_t addr, wh_
 	return each_cache(m, has, addr, true, ret);
 }
 
-static int u64_cmp(const void *pa, const void *pb)
-{
-	uint64_t a, b;
-
-	memcpy(&a, pa, sizeof(a));
-	memcpy(&b, pb, sizeof(b));
-	return a < b ? -1 : a > b;
-}
-
 /* Magazine contents and the free lists of slabs. */
 static struct wh_err *walk_freemem(struct wh_mdb *m, bool has, uint64_t addr, wh_addr_vec *ret)
 {
@@ -77,7 +69,7 @@ static struct wh_err *walk_freemem(struct wh_mdb *m, bool has, uint64_t addr, wh
 		for (size_t k = 0; k < c->free.n; k++)
 			WH_TRY(WH_VEC_PUSH(ret, c->free.v[k].addr));
 		if (ret->n > from)
-			qsort(ret->v + from, ret->n - from, sizeof(*ret->v), u64_cmp);
+			qsort(ret->v + from, ret->n - from, sizeof(*ret->v), wh_cmp_u64);
 	}
 	return NULL;
 }
