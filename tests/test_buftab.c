@@ -102,6 +102,128 @@ START_TEST(agrees_with_a_sorted_array)
 }
 END_TEST
 
+/*
+ * Rows of parts, handed over in any order, some rows between them and inside their gaps added alone; with
+ * @overlap one row lies inside another part's row, so that all takes the slow path.
+ */
+static struct wh_buftab *table_of_parts(const struct plain *p, size_t n, uint64_t seed,
+					bool overlap)
+{
+	struct wh_buftab *t = table(0);
+	struct wh_buf_writer *w[2];
+	struct wh_buf_part *part[64] = {NULL};
+	size_t n_parts = 0;
+
+	for (int i = 0; i < 2; i++)
+		ck_assert_ptr_null(wh_buf_writer_create(t, &w[i]));
+	for (size_t i = 0; i < n;) {
+		size_t len = 1 + rnd(&seed) % 300;
+
+		if (n_parts < 64 && rnd(&seed) % 3) {
+			ck_assert_ptr_null(wh_buf_part_create(w[rnd(&seed) & 1], &part[n_parts]));
+			for (; len && i < n; len--, i++)
+				ck_assert_ptr_null(wh_buf_part_add(part[n_parts], 0, p[i].addr,
+								   p[i].size, WH_BUF_ALLOCATED));
+			n_parts++;
+		} else {
+			ck_assert_ptr_null(
+				wh_buftab_add(t, 0, p[i].addr, p[i].size, WH_BUF_ALLOCATED));
+			i++;
+		}
+	}
+	for (size_t k = n_parts; k-- > 0;) { /* every other one from the end, then the rest */
+		size_t i = k % 2 ? k : n_parts - 1 - k;
+
+		if (part[i])
+			ck_assert_ptr_null(wh_buftab_add_part(t, part[i]));
+		part[i] = NULL;
+	}
+	for (size_t i = 0; i < n_parts; i++)
+		if (part[i])
+			ck_assert_ptr_null(wh_buftab_add_part(t, part[i]));
+	if (overlap) /* dropped: the row that starts lower is kept */
+		ck_assert_ptr_null(wh_buftab_add(t, 0, p[n / 2].addr + 8, 8, WH_BUF_ALLOCATED));
+	ck_assert_ptr_null(wh_buftab_freeze(t));
+	return t;
+}
+
+START_TEST(parts_agree_with_a_sorted_array)
+{
+	enum { N = 4000 };
+	static struct plain p[N];
+
+	for (uint64_t seed = 1; seed < 8; seed++) {
+		size_t n = random_rows(p, N, seed);
+		struct wh_buftab *t;
+
+		while (p[n / 2].size < 24)
+			n--;
+		p[7].size = 5ull << 32; /* sizes that take no code */
+		p[900].size = 6ull << 32;
+		for (size_t i = 8; i < n; i++)
+			p[i].addr += 16ull << 32;
+		for (size_t i = 901; i < n; i++)
+			p[i].addr += 64ull << 32; /* nor does the way to this one */
+		t = table_of_parts(p, n, seed, /* overlap= */ seed & 1);
+		check_against(t, p, n);
+		wh_buftab_destroy(t);
+	}
+}
+END_TEST
+
+/* More kinds of rows than a dictionary holds. */
+START_TEST(a_full_dictionary_spells_rows_out)
+{
+	enum { N = 3 * PART_SLOTS };
+	struct wh_buftab *t = table(0);
+	struct wh_buf_writer *w;
+	struct wh_buf_part *part;
+	uint64_t at = 0x10000;
+
+	ck_assert_ptr_null(wh_buf_writer_create(t, &w));
+	ck_assert_ptr_null(wh_buf_part_create(w, &part));
+	for (uint32_t i = 0; i < N; i++, at += 8 * (uint64_t)i)
+		ck_assert_ptr_null(wh_buf_part_add(part, i & 1, at, 1 + 7 * (uint64_t)i, i % 3));
+	ck_assert_ptr_null(wh_buftab_add_part(t, part));
+	ck_assert_ptr_null(wh_buftab_freeze(t));
+	ck_assert_uint_eq(wh_buftab_count(t), N);
+	at = 0x10000;
+	for (uint32_t i = 0; i < N; i++, at += 8 * (uint64_t)i) {
+		ck_assert_uint_eq(wh_buftab_addr(t, i), at);
+		ck_assert_uint_eq(wh_buftab_size(t, i), 1 + 7 * (uint64_t)i);
+		ck_assert_uint_eq(wh_buftab_class_of(t, i), i & 1);
+		ck_assert_uint_eq(wh_buftab_state(t, i), i % 3);
+	}
+	wh_buftab_destroy(t);
+}
+END_TEST
+
+START_TEST(a_part_takes_only_rising_rows)
+{
+	struct wh_buftab *t = table(0);
+	struct wh_buf_writer *w;
+	struct wh_buf_part *part, *dropped;
+
+	ck_assert_ptr_null(wh_buf_writer_create(t, &w));
+	ck_assert_ptr_null(wh_buf_part_create(w, &part));
+	ck_assert_ptr_null(wh_buf_part_create(w, &dropped));
+	ck_assert_ptr_null(wh_buf_part_add(dropped, 0, 0x9000, 64, WH_BUF_ALLOCATED));
+	wh_buf_part_destroy(dropped);
+	ck_assert_ptr_null(wh_buf_part_add(part, 0, 0x2000, 64, WH_BUF_ALLOCATED));
+	ck_assert_ptr_null(wh_buf_part_add(part, 0, 0x1000, 64, WH_BUF_ALLOCATED)); /* falls */
+	ck_assert_ptr_null(wh_buf_part_add(part, 0, 0x2020, 64, WH_BUF_ALLOCATED)); /* overlaps */
+	ck_assert_ptr_null(wh_buf_part_add(part, 0, 0x3001, 64, WH_BUF_ALLOCATED)); /* refused */
+	ck_assert_ptr_null(wh_buf_part_add(part, 0, 0x4000, 64, WH_BUF_ALLOCATED));
+	ck_assert_ptr_null(wh_buftab_add_part(t, part));
+	ck_assert_ptr_null(wh_buftab_freeze(t));
+	ck_assert_uint_eq(wh_buftab_count(t), 3);
+	ck_assert_uint_eq(wh_buftab_addr(t, 0), 0x1000);
+	ck_assert_uint_eq(wh_buftab_addr(t, 1), 0x2000);
+	ck_assert_uint_eq(wh_buftab_addr(t, 2), 0x4000);
+	wh_buftab_destroy(t);
+}
+END_TEST
+
 START_TEST(runs_make_rows_of_allocated_slots)
 {
 	struct wh_buftab *t = table(WH_CLASS_FREE_SCAN);
@@ -244,6 +366,9 @@ int main(void)
 	tcase_add_checked_fixture(c, setup, teardown);
 	suite_add_tcase(s, c);
 	tcase_add_test(c, agrees_with_a_sorted_array);
+	tcase_add_test(c, parts_agree_with_a_sorted_array);
+	tcase_add_test(c, a_full_dictionary_spells_rows_out);
+	tcase_add_test(c, a_part_takes_only_rising_rows);
 	tcase_add_test(c, runs_make_rows_of_allocated_slots);
 	tcase_add_test(c, many_runs_and_singles);
 	tcase_add_test(c, overlaps_are_settled_whatever_the_order);

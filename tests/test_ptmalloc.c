@@ -56,14 +56,20 @@ struct world {
 	uint64_t next_root;
 	uint64_t tcache_heads[64], fast_heads[10], arena[2], bins[2];
 	unsigned int tcache_counts[64];
+	size_t heap_size; /* of the segment HEAP */
 };
 
 static const uint32_t seg_addr[N_SEGS] = {DATA, HEAP, THREAD, ROOTS};
 
+static size_t seg_size(const struct world *w, int i)
+{
+	return seg_addr[i] == HEAP ? w->heap_size : SEG_SIZE;
+}
+
 static uint8_t *at(struct world *w, uint64_t addr)
 {
 	for (int i = 0; i < N_SEGS; i++)
-		if (addr >= seg_addr[i] && addr < seg_addr[i] + SEG_SIZE)
+		if (addr >= seg_addr[i] && addr < seg_addr[i] + seg_size(w, i))
 			return w->mem[i] + (addr - seg_addr[i]);
 	ck_abort_msg("0x%llx is nowhere", (unsigned long long)addr);
 	return NULL;
@@ -237,14 +243,37 @@ static void finish_heap(struct world *w, int i, uint64_t top, uint64_t end, uint
 	put_word(w, free_chunk + 3 * w->s->word, w->bins[i] - 2 * w->s->word);
 }
 
-static void build_world(struct world *w, const struct spec *s)
+/* Fills the rest of a large heap with blocks of all sizes, some freed, that nothing holds; returns the top. */
+static uint64_t fill_large(struct world *w, uint64_t c, uint64_t end)
+{
+	uint64_t seed = 11;
+	unsigned int prev = 1;
+
+	while (end - c > 0x20000) {
+		uint64_t r = seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+		uint64_t size = w->s->align * (2 + (r >> 33) % (r >> 60 ? 12 : 3000));
+
+		write_chunk(w, c, size, prev);
+		/* contents that look like chunks, and pointers */
+		put_word(w, c + 3 * w->s->word, r >> 40 & 1 ? 0x41 : HEAP + (r >> 42));
+		prev = (r >> 20) % 9 != 0;
+		c += size;
+		if (!prev)
+			put_word(w, c, size);
+	}
+	write_chunk(w, c, 64, prev); /* top follows a chunk in use */
+	return c + 64;
+}
+
+static void build_world_of(struct world *w, const struct spec *s, size_t heap_size)
 {
 	uint64_t c, free_chunk, tcache = 0;
 
 	memset(w, 0, sizeof(*w));
 	w->s = s;
+	w->heap_size = heap_size;
 	for (int i = 0; i < N_SEGS; i++)
-		w->mem[i] = calloc(1, SEG_SIZE);
+		w->mem[i] = calloc(1, seg_size(w, i));
 	w->next_root = ROOTS + 0x100;
 	w->arena[0] = DATA + 0xc60;
 	w->arena[1] = THREAD + s->heap_header * s->word;
@@ -259,7 +288,9 @@ static void build_world(struct world *w, const struct spec *s)
 	c = fill(w, c, 0, &free_chunk);
 	if (s->tcache)
 		write_tcache(w, tcache);
-	finish_heap(w, 0, c, HEAP + SEG_SIZE, free_chunk, SEG_SIZE);
+	if (heap_size > SEG_SIZE)
+		c = fill_large(w, c, HEAP + heap_size);
+	finish_heap(w, 0, c, HEAP + heap_size, free_chunk, heap_size);
 
 	put_word(w, THREAD, w->arena[1]);
 	put_word(w, THREAD + 2 * s->word, SEG_SIZE);
@@ -268,12 +299,21 @@ static void build_world(struct world *w, const struct spec *s)
 	finish_heap(w, 1, c, THREAD + SEG_SIZE, free_chunk, SEG_SIZE);
 }
 
+static void build_world(struct world *w, const struct spec *s)
+{
+	build_world_of(w, s, SEG_SIZE);
+}
+
 /* ---- the core ---- */
 
 static size_t make_core(const struct world *w, uint8_t **ret)
 {
-	size_t size = 4096 + (size_t)N_SEGS * SEG_SIZE;
-	uint8_t *b = calloc(1, size);
+	size_t size = 4096, off[N_SEGS];
+	uint8_t *b;
+
+	for (int i = 0; i < N_SEGS; size += seg_size(w, i++))
+		off[i] = size;
+	b = calloc(1, size);
 
 	if (w->s->word == 8) {
 		Elf64_Ehdr h = {.e_type = ET_CORE,
@@ -287,9 +327,8 @@ static size_t make_core(const struct world *w, uint8_t **ret)
 		memcpy(h.e_ident, "\177ELF\2\1\1", 7);
 		memcpy(b, &h, sizeof(h));
 		for (int i = 0; i < N_SEGS; i++) {
-			Elf64_Phdr p = {PT_LOAD,     PF_R | PF_W, 4096 + (uint64_t)i * SEG_SIZE,
-					seg_addr[i], 0,		  SEG_SIZE,
-					SEG_SIZE,    4096};
+			uint64_t n = seg_size(w, i);
+			Elf64_Phdr p = {PT_LOAD, PF_R | PF_W, off[i], seg_addr[i], 0, n, n, 4096};
 			memcpy(b + 64 + i * 56, &p, sizeof(p));
 		}
 	} else {
@@ -304,15 +343,14 @@ static size_t make_core(const struct world *w, uint8_t **ret)
 		memcpy(h.e_ident, "\177ELF\1\1\1", 7);
 		memcpy(b, &h, sizeof(h));
 		for (int i = 0; i < N_SEGS; i++) {
-			Elf32_Phdr p = {PT_LOAD,     4096 + (uint32_t)i * SEG_SIZE,
-					seg_addr[i], 0,
-					SEG_SIZE,    SEG_SIZE,
-					PF_R | PF_W, 4096};
+			uint32_t n = (uint32_t)seg_size(w, i);
+			Elf32_Phdr p = {PT_LOAD, (uint32_t)off[i], seg_addr[i], 0, n,
+					n,	 PF_R | PF_W,	   4096};
 			memcpy(b + 52 + i * 32, &p, sizeof(p));
 		}
 	}
 	for (int i = 0; i < N_SEGS; i++)
-		memcpy(b + 4096 + (size_t)i * SEG_SIZE, w->mem[i], SEG_SIZE);
+		memcpy(b + off[i], w->mem[i], seg_size(w, i));
 	*ret = b;
 	return size;
 }
@@ -332,15 +370,20 @@ static void ok(struct wh_err *e)
 	ck_assert_msg(!e, "%s", text);
 }
 
-static void open_world(struct world *w, struct opened *o)
+static void open_world_with(struct world *w, struct opened *o, unsigned int threads)
 {
 	static const struct wh_target_opts opts;
 	size_t n = make_core(w, &o->bytes);
 
-	ok(wh_ctx_create(1, &o->ctx));
+	ok(wh_ctx_create(threads, &o->ctx));
 	ok(wh_dump_open_mem(o->ctx, o->bytes, n, &o->dump));
 	ok(wh_target_open(o->ctx, o->dump, &opts, &o->target));
 	ok(wh_target_mark(o->target, &o->marks));
+}
+
+static void open_world(struct world *w, struct opened *o)
+{
+	open_world_with(w, o, 1);
 }
 
 static void close_world(struct world *w, struct opened *o)
@@ -446,6 +489,113 @@ START_TEST(damaged_arena)
 }
 END_TEST
 
+/* ---- a heap of several units ---- */
+
+#define LARGE_HEAP ((size_t)22 << 20)
+#define UNIT	   ((uint64_t)4 << 20) /* of the walk */
+
+enum harm {
+	HARM_NONE,
+	HARM_HEADERS, /* destroyed headers, in every unit */
+	HARM_SIZES,   /* that lie: chunks that end inside others, one that swallows two units */
+	HARM_DECOYS,  /* chains of good-looking headers inside a large chunk, over a unit's start */
+	HARM_NOISE,   /* three units without any chunk */
+	HARM_ENDS,    /* the last header of each unit */
+	HARM_COUNT
+};
+
+/* The header of the last chunk that starts below @addr. */
+static uint64_t chunk_below(struct world *w, uint64_t addr)
+{
+	uint64_t c = aligned_chunk(w->s, HEAP), size = 0, head;
+
+	for (;; c += size) {
+		head = 0;
+		memcpy(&head, at(w, c + w->s->word), w->s->word);
+		size = head & ~7ull;
+		if (c + size >= addr)
+			return c;
+	}
+}
+
+static void do_harm(struct world *w, enum harm harm)
+{
+	uint64_t first = chunk_below(w, HEAP + UNIT / 2), big, end;
+	uint64_t chunks[5];
+
+	for (unsigned int i = 0; i < 5; i++)
+		chunks[i] = chunk_below(w, HEAP + (i + 1) * UNIT - (harm == HARM_ENDS ? 0 : 5000));
+	for (unsigned int i = 0; i < 5 && (harm == HARM_HEADERS || harm == HARM_ENDS); i++)
+		put_word(w, chunks[i] + w->s->word, 0x1234567);
+	if (harm == HARM_SIZES) {
+		write_chunk(w, first, 2 * UNIT + 3 * UNIT / 4 + 64, 1);
+		write_chunk(w, chunks[3], 0x30, 1);
+		write_chunk(w, chunks[4], 0x12340, 1);
+	}
+	if (harm == HARM_DECOYS) {
+		big = chunks[1];
+		end = chunk_below(w, HEAP + 2 * UNIT + 300000);
+		write_chunk(w, big, end - big, 1);
+		for (uint64_t c = big + 48; c + 48 < end; c += 48)
+			write_chunk(w, c, 48, 1);
+	}
+	if (harm == HARM_NOISE)
+		memset(at(w, HEAP + UNIT + 1000), 0x5b, 3 * UNIT);
+}
+
+static void check_same(const struct opened *a, const struct opened *b)
+{
+	const struct wh_buftab *s = a->target->buftab, *t = b->target->buftab;
+	struct wh_user *u = wh_target_get_user(a->target), *v = wh_target_get_user(b->target);
+	struct wh_heap_totals x, y;
+	const struct wh_diag *d, *e;
+	size_t n, k;
+
+	ck_assert_uint_eq(wh_buftab_count(s), wh_buftab_count(t));
+	for (uint32_t i = 0; i < wh_buftab_count(s); i++) {
+		ck_assert_uint_eq(wh_buftab_size(s, i), wh_buftab_size(t, i));
+		ck_assert_uint_eq(wh_buftab_class_of(s, i), wh_buftab_class_of(t, i));
+		ck_assert_int_eq(wh_buftab_state(s, i), wh_buftab_state(t, i));
+		ck_assert_int_eq(wh_marks_verdict(a->marks, i), wh_marks_verdict(b->marks, i));
+		if (i % 100 == 0)
+			ck_assert_uint_eq(wh_buftab_addr(s, i), wh_buftab_addr(t, i));
+	}
+	u->heaps.v[0].ops->totals(u->heaps.v[0].priv, &x);
+	v->heaps.v[0].ops->totals(v->heaps.v[0].priv, &y);
+	ck_assert_mem_eq(&x, &y, sizeof(x));
+	d = wh_diags_list(a->ctx->diags, &n);
+	e = wh_diags_list(b->ctx->diags, &k);
+	ck_assert_uint_eq(n, k);
+	for (size_t i = 0; i < n; i++) {
+		ck_assert_uint_eq(d[i].count, e[i].count);
+		ck_assert_str_eq(d[i].text, e[i].text);
+	}
+}
+
+/* One worker walks chunk by chunk; several guess where chunks lie and must come to the same end. */
+START_TEST(any_number_of_workers)
+{
+	const struct spec *s = &specs[_i % 2 ? 11 : 6];
+	static struct world w;
+	struct opened one, four;
+	uint8_t *bytes;
+
+	build_world_of(&w, s, LARGE_HEAP);
+	do_harm(&w, (enum harm)(_i / 2));
+	open_world_with(&w, &one, 1);
+	bytes = one.bytes;
+	open_world_with(&w, &four, 4);
+	check_same(&one, &four);
+	check_totals(&one);
+	ck_assert_uint_gt(wh_buftab_count(one.target->buftab), 5000);
+	wh_target_close(one.target);
+	wh_dump_close(one.dump);
+	wh_ctx_destroy(one.ctx);
+	free(bytes);
+	close_world(&w, &four);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("ptmalloc");
@@ -456,6 +606,8 @@ int main(void)
 	tcase_add_loop_test(t, every_layout, 0, n);
 	tcase_add_loop_test(t, damage_is_contained, 0, n);
 	tcase_add_loop_test(t, damaged_arena, 0, n);
+	tcase_add_loop_test(t, any_number_of_workers, 0, 2 * HARM_COUNT);
+	tcase_set_timeout(t, 100);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

@@ -121,19 +121,6 @@ static struct wh_err *add_classes(struct wh_ptmalloc *m)
 	return add_class(m, "malloc-mmapped", 0, 0, 0, &m->cls_mmapped);
 }
 
-static void add_up(struct wh_heap_totals *to, const struct wh_heap_totals *from)
-{
-	to->bytes += from->bytes;
-	to->used += from->used;
-	to->used_bytes += from->used_bytes;
-	to->free += from->free;
-	to->free_bytes += from->free_bytes;
-	to->cached += from->cached;
-	to->cached_bytes += from->cached_bytes;
-	to->overhead_bytes += from->overhead_bytes;
-	to->damaged_bytes += from->damaged_bytes;
-}
-
 static struct wh_err *pt_build(void *priv)
 {
 	struct wh_ptmalloc *m = priv;
@@ -143,7 +130,7 @@ static struct wh_err *pt_build(void *priv)
 	WH_TRY(wh_pt_find_regions(m));
 	WH_TRY(wh_pt_walk(m));
 	for (size_t i = 0; i < m->arenas.n; i++)
-		add_up(&m->sum, &m->arenas.v[i].sum);
+		wh_heap_totals_add(&m->sum, &m->arenas.v[i].sum);
 	return NULL;
 }
 

@@ -9,6 +9,19 @@ static const struct wh_heap_ops *const models[] = {
 	&wh_heap_umem,
 };
 
+void wh_heap_totals_add(struct wh_heap_totals *to, const struct wh_heap_totals *from)
+{
+	to->bytes += from->bytes;
+	to->used += from->used;
+	to->used_bytes += from->used_bytes;
+	to->free += from->free;
+	to->free_bytes += from->free_bytes;
+	to->cached += from->cached;
+	to->cached_bytes += from->cached_bytes;
+	to->overhead_bytes += from->overhead_bytes;
+	to->damaged_bytes += from->damaged_bytes;
+}
+
 /* "jemalloc" once, however many of its marks are there */
 static bool is_listed(const wh_heap_vec *v, const struct wh_heap_finding *f)
 {

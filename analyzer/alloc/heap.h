@@ -32,6 +32,8 @@ struct wh_heap_totals {
 	uint64_t damaged_bytes;	       /**< could not be walked, or is not in the core */
 };
 
+void wh_heap_totals_add(struct wh_heap_totals *to, const struct wh_heap_totals *from);
+
 struct wh_heap_ops {
 	const char *name; /**< "ptmalloc", "umem", "jemalloc" */
 	/** &wh_err_not_mine when it is not there; else *ret_priv and *ret. */

@@ -13,8 +13,17 @@
  * row (or the top chunk) say that chunks go on.  The gap is claimed by nobody, so that it is a root: it
  * may hold references, and nothing in it is reported.
  *
- * Cost: one load a chunk and one buffer-table row; the windows are borrowed from the reader and each
- * byte of the heap is looked at once.
+ * A heap can be all of a process, so it is walked in units, by all workers:
+ *
+ *	unit  |....g->->->->->->x|....g->->->->->->x|..
+ *
+ * Each begins at a guess g, a place near its start from where chunks lead on, and ends at the first chunk
+ * behind its end, x.  Then the units are joined in order, from the region's first chunk: a unit whose guess is
+ * where the one before ended stands; any other is walked again from there.  What stands was therefore reached
+ * chunk by chunk from the start, as if by one worker.  A guess is given up where it would have to look beyond
+ * its unit, so that no memory is looked at more than twice.
+ *
+ * Cost: one load a chunk and one code in a part of the buffer table.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -25,24 +34,58 @@
 #define PAGE	     4096u
 #define RESYNC_CHAIN 8
 #define NONE	     UINT64_MAX
-#define ROWS_MAX     1024
+#define UNIT_BYTES   ((uint64_t)4 << 20) /* or more, when that makes more than UNITS_MAX */
+#define UNITS_MAX    8192u
+#define LEAD_BYTES   ((uint64_t)16 << 10) /* a guess looks for chunks so much before its unit */
+
+/* Where the run of good chunks stopped. */
+enum gap_kind {
+	GAP_DAMAGED, /* a header that is none */
+	GAP_MISSING, /* not in the core */
+	GAP_FENCE,   /* foreign memory, or the end */
+};
+
+struct gap {
+	enum gap_kind kind;
+	uint64_t at;	   /* the header */
+	uint64_t from, to; /* nothing in between is the heap's */
+};
+
+/* A piece of a region, and what was found from its first chunk on to the first one behind its end. */
+struct unit {
+	const struct wh_pt_region *r;
+	uint64_t start, end;
+	uint64_t entry; /* chunk that the walk began with, NONE: not walked */
+	uint64_t exit;	/* chunk that it ended at, or the region's end */
+	struct wh_heap_totals sum;
+	WH_VEC(struct gap) gaps;
+	WH_VEC(uint64_t) tcaches;
+	WH_VEC(struct wh_buf_part *) parts; /* one more for each gap */
+};
 
 struct walk {
 	struct wh_ptmalloc *m;
 	const struct wh_pt_region *r;
-	struct wh_pt_arena *arena;
-	struct wh_heap_totals *sum;
+	const struct wh_pt_arena *arena;
+	struct unit *u;
 	struct wh_reader *reader;
+	struct wh_reader *aux; /* for reads that must leave the window alone */
+	struct wh_buf_writer *writer;
 	/* window */
 	const uint8_t *buf;
 	uint64_t at;
 	size_t len;
 	/* the chunk whose use the next header decides */
 	uint64_t prev, prev_size;
-	uint64_t run; /* start of the run of good chunks that is not claimed yet */
-	struct wh_buf_row rows[ROWS_MAX]; /* not yet in the table */
-	size_t n_rows;
-	uint64_t gap; /* [bytes] that are unreadable like the word that just was */
+	uint64_t limit; /* where to stop looking for chunks */
+	uint64_t gap;	/* [bytes] that are unreadable like the word that just was */
+};
+
+struct heap_walk {
+	struct wh_ptmalloc *m;
+	WH_VEC(struct unit) units;
+	struct walk *walks; /* one a worker */
+	unsigned int n_walks;
 };
 
 /* A window of present memory; over absent memory as much as is left, to step over it at once. */
@@ -95,47 +138,49 @@ static struct wh_err *note_tcache(struct walk *k, uint64_t chunk, uint64_t size)
 	size_t n = (size_t)(size - k->m->w);
 
 	if (n > sizeof(buf) ||
-	    wh_read_some(k->m->p->r, WH_VIRT, wh_pt_to_user(k->m, chunk), buf, n, NULL) < n ||
-	    !wh_pt_tcache_plausible(k->m, buf, size) || k->m->tcaches.n >= WH_PT_MAX_ARENAS)
+	    wh_read_some(k->aux, WH_VIRT, wh_pt_to_user(k->m, chunk), buf, n, NULL) < n ||
+	    !wh_pt_tcache_plausible(k->m, buf, size) || k->u->tcaches.n >= WH_PT_MAX_ARENAS)
 		return NULL;
-	return WH_VEC_PUSH(&k->m->tcaches, wh_pt_to_user(k->m, chunk));
-}
-
-static struct wh_err *flush_rows(struct walk *k)
-{
-	size_t n = k->n_rows;
-
-	k->n_rows = 0;
-	return wh_buftab_add_many(k->m->p->t->buftab, k->rows, n);
+	return WH_VEC_PUSH(&k->u->tcaches, wh_pt_to_user(k->m, chunk));
 }
 
 static inline struct wh_err *settle_prev(struct walk *k, bool in_use)
 {
 	struct wh_ptmalloc *m = k->m;
+	struct unit *u = k->u;
 	uint64_t size = k->prev_size;
 
 	if (!in_use) {
-		k->sum->free++;
-		k->sum->free_bytes += size;
+		u->sum.free++;
+		u->sum.free_bytes += size;
 		return NULL;
 	}
-	k->sum->used++;
-	k->sum->used_bytes += size;
+	u->sum.used++;
+	u->sum.used_bytes += size;
 	if (wh_pt_is_tcache_size(m, size))
 		WH_TRY(note_tcache(k, k->prev, size));
-	k->rows[k->n_rows++] = (struct wh_buf_row){wh_pt_to_user(m, k->prev), size - m->w,
-						   wh_pt_class(m, size), WH_BUF_ALLOCATED};
-	return k->n_rows == ROWS_MAX ? flush_rows(k) : NULL;
+	return wh_buf_part_add(u->parts.v[u->parts.n - 1], wh_pt_class(m, size),
+			       wh_pt_to_user(m, k->prev), size - m->w, WH_BUF_ALLOCATED);
 }
 
-static struct wh_err *claim_run(struct walk *k, uint64_t end)
+/* Rows to come belong to a part of their own: others may lie in the gap. */
+static struct wh_err *begin_part(struct walk *k)
 {
-	if (k->run == NONE || k->run >= end)
-		return NULL;
-	WH_TRY(wh_process_claim(k->m->p, k->run, end, WH_CLAIM_HEAP));
-	WH_TRY(wh_plan_add_node(&k->m->p->t->plan, WH_VIRT, k->run, k->run, end - k->run));
-	k->run = NONE;
-	return NULL;
+	struct wh_buf_part *p;
+	struct wh_err *e;
+
+	WH_TRY(wh_buf_part_create(k->writer, &p));
+	e = WH_VEC_PUSH(&k->u->parts, p);
+	if (e)
+		wh_buf_part_destroy(p);
+	return e;
+}
+
+static struct wh_err *note_gap(struct walk *k, enum gap_kind kind, uint64_t at, uint64_t from,
+			       uint64_t to)
+{
+	WH_TRY(WH_VEC_PUSH(&k->u->gaps, (struct gap){kind, at, from, to}));
+	return to < k->r->end ? begin_part(k) : NULL;
 }
 
 static inline bool sane_header(const struct walk *k, uint64_t at, uint64_t head)
@@ -164,16 +209,16 @@ static bool chain_goes_on(struct walk *k, uint64_t at)
 	return true;
 }
 
-/* The next place at or after @at where chunks go on; the region's end when there is none. */
+/* The next place behind @at where chunks go on; k->limit when there is none before it. */
 static uint64_t resync(struct walk *k, uint64_t at)
 {
 	uint64_t step = k->m->align, head;
 
-	for (at += step; at < k->r->end; at += step) {
+	for (at += step; at < k->limit; at += step) {
 		if (!window_word(k, at + k->m->w, &head)) {
 			uint64_t next = (at + (k->gap ? k->gap - 1 : 0)) | (PAGE - 1);
 
-			if (next >= k->r->end || next < at)
+			if (next >= k->limit || next < at)
 				break;
 			next++;
 			at = ((next + 2 * k->m->w + step - 1) & ~(step - 1)) - 2 * k->m->w - step;
@@ -182,32 +227,20 @@ static uint64_t resync(struct walk *k, uint64_t at)
 		if (sane_header(k, at, head) && (head & WH_PT_PREV_INUSE) && chain_goes_on(k, at))
 			return at;
 	}
-	return k->r->end;
+	return k->limit;
 }
 
-/* At a header that is none: claims what was good, steps over the damage.  *pos moves on. */
+/* At a header that is none: steps over the damage.  *pos moves on. */
 static struct wh_err *step_over(struct walk *k, uint64_t *pos, bool readable)
 {
-	uint64_t bad = *pos, next;
+	uint64_t bad = *pos, at = *pos;
 
 	if (k->prev != NONE) /* its end is as doubtful as this header: neither used nor free */
 		bad = k->prev;
-	WH_TRY(claim_run(k, bad));
-	next = resync(k, *pos);
-	k->sum->damaged_bytes += next - bad;
-	if (readable)
-		wh_diag_add(
-			k->m->p->ctx->diags, WH_DIAG_WARN, "heap-damaged", *pos,
-			"the chunk header at 0x%llx is damaged; %llu bytes of the heap are not judged",
-			(unsigned long long)*pos, (unsigned long long)(next - bad));
-	else
-		wh_diag_add(k->m->p->ctx->diags, WH_DIAG_WARN, "heap-missing", *pos,
-			    "heap memory from 0x%llx is not in the core (%llu bytes not judged)",
-			    (unsigned long long)*pos, (unsigned long long)(next - bad));
 	k->prev = NONE;
-	k->run = next < k->r->end ? next : NONE;
-	*pos = next;
-	return NULL;
+	*pos = resync(k, at);
+	k->u->sum.damaged_bytes += *pos - bad;
+	return note_gap(k, readable ? GAP_DAMAGED : GAP_MISSING, at, bad, *pos);
 }
 
 /* Two headers of 2 * SIZE_SZ (or 0 at the end of a heap) that stop consolidation. */
@@ -223,75 +256,277 @@ static bool is_fence(struct walk *k, uint64_t at, uint64_t head)
 	return size == 0 && k->r->end - at <= 2 * k->m->align + 4 * k->m->w;
 }
 
-static struct wh_err *finish(struct walk *k, uint64_t pos, uint64_t overhead)
-{
-	k->sum->overhead_bytes += overhead;
-	return claim_run(k, pos + overhead < k->r->end ? pos + overhead : k->r->end);
-}
-
-static struct wh_err *at_top(struct walk *k, uint64_t pos)
-{
-	k->sum->free++;
-	k->sum->free_bytes += k->r->end - pos;
-	return claim_run(k, k->r->end);
-}
-
 /* At a fence: the region ends here, or foreign memory lies in between and chunks go on behind it. */
 static struct wh_err *at_fence(struct walk *k, uint64_t *pos)
 {
-	uint64_t end = *pos + 4 * k->m->w, next;
+	uint64_t at = *pos, end = at + 4 * k->m->w;
 
 	k->prev = NONE;
-	if (k->r->end - *pos <= PAGE && !k->r->has_top) {
-		WH_TRY(finish(k, *pos, k->r->end - *pos));
+	if (k->r->end - at <= PAGE && !k->r->has_top) {
+		k->u->sum.overhead_bytes += k->r->end - at;
 		*pos = k->r->end;
 		return NULL;
 	}
-	WH_TRY(finish(k, *pos, end - *pos));
-	next = resync(k, end - k->m->align);
-	k->sum->bytes -= next - end; /* foreign memory is not the heap's */
-	k->run = next < k->r->end ? next : NONE;
-	*pos = next;
-	return NULL;
+	k->u->sum.overhead_bytes += end - at;
+	*pos = resync(k, end - k->m->align);
+	k->u->sum.bytes -= *pos - end; /* foreign memory is not the heap's */
+	return note_gap(k, GAP_FENCE, at, end, *pos);
 }
 
-static struct wh_err *walk_region(struct walk *k)
-{
-	uint64_t pos = k->r->start, head = 0, top = k->r->has_top ? k->arena->top : NONE;
-	uint64_t next_look = pos;
+/* ---- a unit ---- */
 
+static void unit_clear(struct unit *u)
+{
+	for (size_t i = 0; i < u->parts.n; i++)
+		wh_buf_part_destroy(u->parts.v[i]);
+	WH_VEC_FINI(&u->parts);
+	WH_VEC_FINI(&u->gaps);
+	WH_VEC_FINI(&u->tcaches);
+	memset(&u->sum, 0, sizeof(u->sum));
+	u->entry = u->exit = NONE;
+}
+
+static void begin_unit(struct walk *k, struct unit *u)
+{
+	k->u = u;
+	k->r = u->r;
+	k->arena = &k->m->arenas.v[u->r->arena];
+	k->len = 0;
 	k->prev = NONE;
-	k->run = pos;
-	k->sum->bytes += k->r->end - pos;
-	while (pos < k->r->end) {
+	k->limit = u->r->end;
+}
+
+static struct wh_err *bad_header(struct walk *k, uint64_t *pos, uint64_t head, bool readable)
+{
+	if (!readable || !is_fence(k, *pos, head))
+		return step_over(k, pos, readable);
+	if (k->prev != NONE)
+		WH_TRY(settle_prev(k, head & WH_PT_PREV_INUSE));
+	return at_fence(k, pos);
+}
+
+/*
+ * From the chunk at @entry to the first good one at or behind the unit's end.  @guess: gives up, and clears the
+ * unit, where only what lies behind the unit could tell how it goes on.
+ */
+static struct wh_err *walk_unit(struct walk *k, struct unit *u, uint64_t entry, bool guess)
+{
+	uint64_t pos = entry, head = 0, end = u->r->end, next_look = pos;
+	uint64_t top;
+
+	begin_unit(k, u);
+	top = u->r->has_top ? k->arena->top : NONE;
+	k->limit = guess ? u->end : end;
+	u->entry = entry;
+	WH_TRY(begin_part(k));
+	while (pos < end) {
 		bool readable = window_word(k, pos + k->m->w, &head);
 
 		if (pos >= next_look) {
-			wh_ctx_progress(k->m->p->ctx, "walk heap", pos - k->r->start,
-					k->r->end - k->r->start);
 			if (wh_ctx_cancelled(k->m->p->ctx))
 				return &wh_err_cancelled;
 			next_look = pos + WINDOW;
 		}
 		if (__builtin_expect(!readable || !sane_header(k, pos, head), 0) && pos != top) {
-			bool fence = readable && is_fence(k, pos, head);
-
-			if (fence && k->prev != NONE)
-				WH_TRY(settle_prev(k, head & WH_PT_PREV_INUSE));
-			WH_TRY(fence ? at_fence(k, &pos) : step_over(k, &pos, readable));
+			WH_TRY(bad_header(k, &pos, head, readable));
+			if (guess && pos >= u->end && u->end < end) {
+				unit_clear(u);
+				return NULL;
+			}
 			continue;
 		}
 		if (k->prev != NONE)
 			WH_TRY(settle_prev(k, head & WH_PT_PREV_INUSE));
-		if (pos == top)
-			return at_top(k, pos);
+		k->prev = NONE;
+		if (pos == top) {
+			u->sum.free++;
+			u->sum.free_bytes += end - pos;
+			pos = end;
+		}
+		if (pos >= u->end)
+			break;
 		k->prev = pos;
 		k->prev_size = head & ~(uint64_t)WH_PT_FLAGS;
 		pos += k->prev_size;
 	}
 	if (k->prev != NONE)
 		WH_TRY(settle_prev(k, true));
-	return claim_run(k, k->r->end);
+	u->exit = pos;
+	return NULL;
+}
+
+/* The first chunk at or behind the unit's start, as it seems from a little before; NONE when none shows. */
+static uint64_t guess_entry(struct walk *k, struct unit *u)
+{
+	uint64_t step = k->m->align, lead = u->start - u->r->start, pos, head;
+
+	begin_unit(k, u);
+	k->limit = u->end;
+	lead = (lead < LEAD_BYTES ? lead : LEAD_BYTES) & ~(step - 1);
+	pos = u->r->start + ((u->start - lead - u->r->start) & ~(step - 1));
+	for (pos = resync(k, pos - step); pos < u->end; pos = resync(k, pos)) {
+		while (pos < u->start && window_word(k, pos + k->m->w, &head) &&
+		       sane_header(k, pos, head))
+			pos += head & ~(uint64_t)WH_PT_FLAGS;
+		if (pos >= u->end)
+			return NONE;
+		if (pos >= u->start && window_word(k, pos + k->m->w, &head) &&
+		    sane_header(k, pos, head))
+			return pos;
+	}
+	return NONE;
+}
+
+static struct wh_err *guess_unit(void *arg, unsigned int worker, size_t unit)
+{
+	struct heap_walk *h = arg;
+	struct unit *u = &h->units.v[unit];
+	struct walk *k = &h->walks[worker];
+	uint64_t entry = u->start == u->r->start ? u->start : guess_entry(k, u);
+
+	return entry == NONE ? NULL : walk_unit(k, u, entry, /* guess= */ true);
+}
+
+/* ---- all of them ---- */
+
+static struct wh_err *claim_run(struct wh_ptmalloc *m, uint64_t start, uint64_t end)
+{
+	if (start >= end)
+		return NULL;
+	WH_TRY(wh_process_claim(m->p, start, end, WH_CLAIM_HEAP));
+	return wh_plan_add_node(&m->p->t->plan, WH_VIRT, start, start, end - start);
+}
+
+static void report_gap(struct wh_ptmalloc *m, const struct gap *g)
+{
+	struct wh_diags *d = m->p->ctx->diags;
+	unsigned long long at = g->at, bytes = g->to - g->from;
+
+	if (g->kind == GAP_DAMAGED)
+		wh_diag_add(
+			d, WH_DIAG_WARN, "heap-damaged", at,
+			"the chunk header at 0x%llx is damaged; %llu bytes of the heap are not judged",
+			at, bytes);
+	else if (g->kind == GAP_MISSING)
+		wh_diag_add(d, WH_DIAG_WARN, "heap-missing", at,
+			    "heap memory from 0x%llx is not in the core (%llu bytes not judged)",
+			    at, bytes);
+}
+
+/* The unit stands: what it found counts.  @run is where the run of good chunks began, NONE in a gap. */
+static struct wh_err *unit_count(struct wh_ptmalloc *m, struct unit *u, uint64_t *run)
+{
+	struct wh_heap_totals *sum = &m->arenas.v[u->r->arena].sum;
+
+	wh_heap_totals_add(sum, &u->sum);
+	for (size_t i = 0; i < u->gaps.n; i++) {
+		const struct gap *g = &u->gaps.v[i];
+
+		WH_TRY(claim_run(m, *run, g->from < u->r->end ? g->from : u->r->end));
+		report_gap(m, g);
+		*run = g->to < u->r->end ? g->to : NONE;
+	}
+	for (size_t i = 0; i < u->tcaches.n && m->tcaches.n < WH_PT_MAX_ARENAS; i++)
+		WH_TRY(WH_VEC_PUSH(&m->tcaches, u->tcaches.v[i]));
+	for (size_t i = 0; i < u->parts.n; i++) {
+		struct wh_buf_part *p = u->parts.v[i];
+
+		u->parts.v[i] = NULL;
+		WH_TRY(wh_buftab_add_part(m->p->t->buftab, p));
+	}
+	return NULL;
+}
+
+/* Units of one region, [i, ...), in order; sets *i behind the last. */
+static struct wh_err *join_region(struct heap_walk *h, size_t *i)
+{
+	const struct wh_pt_region *r = h->units.v[*i].r;
+	uint64_t entry = r->start, run = r->start;
+	struct wh_err *e = NULL;
+
+	h->m->arenas.v[r->arena].sum.bytes += r->end - r->start;
+	for (; *i < h->units.n && h->units.v[*i].r == r && !e; ++*i) {
+		struct unit *u = &h->units.v[*i];
+
+		if (entry < u->end && u->entry != entry) {
+			wh_ctx_progress(h->m->p->ctx, "walk heap", *i, h->units.n);
+			unit_clear(u);
+			e = walk_unit(&h->walks[0], u, entry, /* guess= */ false);
+		}
+		if (!e && entry < u->end) {
+			e = unit_count(h->m, u, &run);
+			entry = u->exit;
+		}
+		unit_clear(u);
+	}
+	return e ? e : claim_run(h->m, run, r->end);
+}
+
+static struct wh_err *units_make(struct heap_walk *h)
+{
+	struct wh_ptmalloc *m = h->m;
+	uint64_t all = 0, bytes;
+
+	for (size_t i = 0; i < m->regions.n; i++)
+		all += (m->regions.v[i].end - m->regions.v[i].start) / UNITS_MAX;
+	bytes = all > UNIT_BYTES ? (all + PAGE) & ~(uint64_t)(PAGE - 1) : UNIT_BYTES;
+	for (size_t i = 0; i < m->regions.n; i++) {
+		const struct wh_pt_region *r = &m->regions.v[i];
+
+		for (uint64_t at = r->start, n; at < r->end; at += n) {
+			n = r->end - at < bytes ? r->end - at : bytes;
+			WH_TRY(WH_VEC_PUSH(&h->units, (struct unit){.r = r,
+								    .start = at,
+								    .end = at + n,
+								    .entry = NONE,
+								    .exit = NONE}));
+		}
+	}
+	return NULL;
+}
+
+static struct wh_err *walks_make(struct heap_walk *h)
+{
+	struct wh_ptmalloc *m = h->m;
+	const struct wh_mem *mem = wh_reader_mem(m->p->r);
+
+	h->n_walks = wh_workers_count(m->p->ctx);
+	h->walks = wh_calloc(h->n_walks, sizeof(*h->walks));
+	if (!h->walks)
+		return &wh_err_nomem;
+	for (unsigned int i = 0; i < h->n_walks; i++) {
+		struct walk *k = &h->walks[i];
+
+		k->m = m;
+		WH_TRY(wh_reader_create(mem, &k->reader));
+		WH_TRY(wh_reader_create(mem, &k->aux));
+		WH_TRY(wh_buf_writer_create(m->p->t->buftab, &k->writer));
+	}
+	return NULL;
+}
+
+static struct wh_err *walk_heaps(struct heap_walk *h)
+{
+	WH_TRY(units_make(h));
+	WH_TRY(walks_make(h));
+	/* One worker needs no guesses: the join walks all. */
+	if (h->n_walks > 1)
+		WH_TRY(wh_workers_run(h->m->p->ctx, "walk heap", h->units.n, guess_unit, h));
+	for (size_t i = 0; i < h->units.n;)
+		WH_TRY(join_region(h, &i));
+	return NULL;
+}
+
+static void heap_walk_fini(struct heap_walk *h)
+{
+	for (size_t i = 0; i < h->units.n; i++)
+		unit_clear(&h->units.v[i]);
+	WH_VEC_FINI(&h->units);
+	for (unsigned int i = 0; h->walks && i < h->n_walks; i++) {
+		wh_reader_destroy(h->walks[i].reader);
+		wh_reader_destroy(h->walks[i].aux);
+	}
+	free(h->walks);
 }
 
 /* ---- mmapped chunks ---- */
@@ -438,23 +673,10 @@ static struct wh_err *walk_mmapped(struct wh_ptmalloc *m)
 
 struct wh_err *wh_pt_walk(struct wh_ptmalloc *m)
 {
-	WH_AUTO_FREE struct walk *k = wh_calloc(1, sizeof(*k));
-	struct wh_err *e;
+	struct heap_walk h = {.m = m};
+	struct wh_err *e = walk_heaps(&h);
 
-	if (!k)
-		return &wh_err_nomem;
-	k->m = m;
-	e = wh_reader_create(wh_reader_mem(m->p->r), &k->reader);
-	for (size_t i = 0; i < m->regions.n && !e; i++) {
-		k->r = &m->regions.v[i];
-		k->arena = &m->arenas.v[k->r->arena];
-		k->sum = &k->arena->sum;
-		k->len = 0;
-		e = walk_region(k);
-		if (!e)
-			e = flush_rows(k);
-	}
-	wh_reader_destroy(k->reader);
+	heap_walk_fini(&h);
 	return e ? e : walk_mmapped(m);
 }
 

@@ -100,6 +100,22 @@ struct wh_buf_row {
 struct wh_err *wh_buftab_add_many(struct wh_buftab *t, const struct wh_buf_row *rows,
 				  size_t n) WH_MUST_CHECK;
 
+/*
+ * For tens of millions of rows from several threads: each thread has a writer, and writes parts with it, each
+ * a stretch of memory of its own.  A part may be thrown away again; rows count once the part is handed over.
+ */
+struct wh_buf_writer;
+struct wh_buf_part;
+/** The table keeps the writer until freeze. */
+struct wh_err *wh_buf_writer_create(struct wh_buftab *t, struct wh_buf_writer **ret) WH_MUST_CHECK;
+struct wh_err *wh_buf_part_create(struct wh_buf_writer *w, struct wh_buf_part **ret) WH_MUST_CHECK;
+/** Addresses must rise and rows not overlap; one that does not keep to that goes to the table at once. */
+struct wh_err *wh_buf_part_add(struct wh_buf_part *p, uint16_t cls, uint64_t addr, uint64_t size,
+			       enum wh_buf_state state) WH_MUST_CHECK;
+void wh_buf_part_destroy(struct wh_buf_part *p);
+/** Takes @p over, whatever is returned. */
+struct wh_err *wh_buftab_add_part(struct wh_buftab *t, struct wh_buf_part *p) WH_MUST_CHECK;
+
 /**
  * Sorts, settles overlaps (the later-added, i.e. carved, row wins inside a NOREPORT node; otherwise the
  * lower one is kept and the other dropped with diagnostic "buffer-overlap") and builds the index.

@@ -51,20 +51,52 @@ struct slot {
  * before, or a run of slots that differ in nothing but their address and take no column.
  */
 struct segment {
-	uint64_t base;	 /* address of its first row */
-	uint64_t end;	 /* highest end of any row so far */
-	uint64_t last;	 /* address of its last row */
-	size_t first;	 /* listed: index of its first row in the columns */
-	uint32_t n;	 /* rows */
-	uint32_t row;	 /* freeze: number of its first row */
-	uint32_t stride; /* [bytes] of a run; 0: listed */
-	uint32_t size;	 /* [bytes] of a run's rows */
-	uint16_t cls;	 /* of a run */
+	uint64_t base;		  /* address of its first row */
+	uint64_t end;		  /* highest end of any row so far */
+	uint64_t last;		  /* address of its last row */
+	size_t first;		  /* listed: index of its first row in the columns */
+	uint32_t n;		  /* rows */
+	uint32_t row;		  /* freeze: number of its first row */
+	uint32_t stride;	  /* [bytes] of a run; 0: listed */
+	uint32_t size;		  /* [bytes] of a run's rows */
+	uint16_t cls;		  /* of a run */
+	struct wh_buf_part *part; /* owned; NULL: listed or a run */
 };
+
+struct wh_buf_part;
 
 /* The few sizes that do not fit 32 bits. */
 struct large_size {
 	uint64_t key, size; /* key: index while building, row when frozen */
+};
+
+typedef WH_VEC(struct region) region_vec;
+typedef WH_VEC(struct large_size) large_vec;
+
+/* Rows that several threads write at once: see bufpart.c. */
+#define PART_SLOTS 4096u
+#define PART_WIDE  UINT16_MAX /* no slot: the row follows */
+
+struct part_slot {
+	uint32_t delta; /* [8 bytes] from the row before */
+	uint32_t size;	/* [bytes]; 0: free */
+	uint16_t cls;
+	uint8_t state;
+};
+
+struct wh_buf_writer {
+	struct wh_buftab *t;
+	struct part_slot slots[PART_SLOTS];
+};
+
+struct wh_buf_part {
+	struct wh_buf_writer *w;
+	uint64_t base, last; /* address of its first and last row */
+	uint64_t end;	     /* of its last row */
+	size_t n;	     /* rows */
+	WH_VEC(uint16_t) code;
+	region_vec regions; /* first_row counts in the part; leaves unset */
+	large_vec large;    /* so does key */
 };
 
 struct wh_buftab {
@@ -79,11 +111,11 @@ struct wh_buftab {
 	uint32_t *delta; /* building only: [8 bytes] from the row before in its segment */
 	size_t n, cap;	 /* building: rows in the columns */
 	size_t run_rows; /* building only: rows of runs */
-	WH_VEC(struct large_size) large; /* key: index while building, row when frozen */
+	large_vec large;
+	WH_VEC(struct wh_buf_writer *) writers; /* building only; owned */
 	bool frozen;
 
-	struct region *regions;
-	size_t n_regions, cap_regions;
+	region_vec regions;
 	struct slot *slots; /* open addressing, mask + 1 entries; lo == hi: empty */
 	size_t slot_mask;
 	struct leaf *leaves; /* all regions' leaves in one block */
@@ -92,6 +124,57 @@ struct wh_buftab {
 };
 
 #define SIZE_ESCAPE UINT32_MAX
+
+/* Building; what buftab.c, bufpart.c and buftab_freeze.c share. */
+/* Index of the first of the sizes that do not fit whose key is @key or above. */
+size_t wh_buftab_large_from(const struct wh_buftab *t, uint64_t key);
+struct wh_err *wh_buftab_row_append(struct wh_buftab *t, uint16_t cls, uint64_t addr, uint64_t size,
+				    uint8_t state) WH_MUST_CHECK;
+bool wh_buftab_acceptable(const struct wh_buftab *t, uint16_t cls, uint64_t addr, uint64_t size,
+			  uint64_t count, uint64_t stride);
+/* Releases what only the building phase needs. */
+void wh_buftab_built(struct wh_buftab *t);
+/* What comes next in address order joins the last region or begins one. */
+struct wh_err *wh_regions_add(region_vec *v, struct region next) WH_MUST_CHECK;
+static inline struct region row_as_region(uint32_t row, uint64_t addr, uint64_t size)
+{
+	return (struct region){
+		.start = addr, .end = addr + size, .first_row = row, .dense = size < LARGE_ROW};
+}
+
+/* Walks a part's rows; addr starts as the part's base. */
+struct part_iter {
+	const struct part_slot *slots;
+	const uint16_t *code;
+	uint64_t addr, size;
+	uint16_t cls;
+	uint8_t state;
+};
+
+/* The row that is spelled out at it->code. */
+void wh_part_wide(struct part_iter *it);
+
+static inline struct part_iter part_rows(const struct wh_buf_part *p)
+{
+	return (struct part_iter){.slots = p->w->slots, .code = p->code.v, .addr = p->base};
+}
+
+/* To be called once for each of its rows, no more. */
+static inline void part_next(struct part_iter *it)
+{
+	const struct part_slot *s;
+	uint16_t c = *it->code++;
+
+	if (c == PART_WIDE) {
+		wh_part_wide(it);
+		return;
+	}
+	s = &it->slots[c];
+	it->addr += 8 * (uint64_t)s->delta;
+	it->size = s->size;
+	it->cls = s->cls;
+	it->state = s->state;
+}
 
 uint64_t wh_buftab_large_size(const struct wh_buftab *t, uint32_t row);
 
@@ -120,14 +203,30 @@ static inline const struct region *buftab_region(const struct wh_buftab *t, uint
 	while (hi - lo > 1) {
 		uint32_t mid = lo + (hi - lo) / 2;
 
-		if (t->regions[mid].start <= addr)
+		if (t->regions.v[mid].start <= addr)
 			lo = mid;
 		else
 			hi = mid;
 	}
-	if (lo == hi || addr < t->regions[lo].start || addr >= t->regions[lo].end)
+	if (lo == hi || addr < t->regions.v[lo].start || addr >= t->regions.v[lo].end)
 		return NULL;
-	return &t->regions[lo];
+	return &t->regions.v[lo];
+}
+
+/* The region that has @row: regions are in row order. */
+static inline size_t buftab_region_of_row(const struct wh_buftab *t, uint32_t row)
+{
+	size_t lo = 0, hi = t->regions.n;
+
+	while (hi - lo > 1) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (t->regions.v[mid].first_row <= row)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return lo;
 }
 
 /* Bits set, without the instruction that the baseline of amd64 lacks (a call otherwise). */

@@ -343,7 +343,7 @@ static struct wh_plan_mask region_span(const void *arg, size_t i)
 {
 	const struct wh_buftab *t = arg;
 
-	return (struct wh_plan_mask){t->regions[i].start, t->regions[i].end};
+	return (struct wh_plan_mask){t->regions.v[i].start, t->regions.v[i].end};
 }
 
 static struct wh_err *tables_init(struct wh_marks *m)
@@ -363,7 +363,7 @@ static struct wh_err *tables_init(struct wh_marks *m)
 	m->class_absent = wh_calloc((size_t)m->n_classes + 1, 1);
 	if (!m->level || !m->rescan || !m->class_edges || !m->class_seen || !m->class_absent)
 		return &wh_err_nomem;
-	m->n_bounds = wh_plan_cover(region_span, m->t, m->t->n_regions, BOUNDS_GAP, BOUNDS_MAX,
+	m->n_bounds = wh_plan_cover(region_span, m->t, m->t->regions.n, BOUNDS_GAP, BOUNDS_MAX,
 				    m->bounds);
 	for (uint32_t k = 0; k < m->n_bounds; k++)
 		wh_filter_add(&m->filter, m->bounds[k].start,

@@ -219,7 +219,9 @@ static void hit_apply(struct worker *w, const struct hit *h)
 	}
 	to = level_of(m, h->row);
 	if (to == LEVEL_FULL) {
-		if (!h->alias && !m->track_classes)
+		/* Pointers into a buffer are counted one by one (interior_accepted). */
+		if (!h->alias && !m->track_classes &&
+		    (!m->opts.start_pointers || h->value == h->start))
 			*seen_slot(w, h->value) = h->value;
 		return;
 	}
