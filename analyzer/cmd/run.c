@@ -58,10 +58,11 @@ static struct wh_err *check_args(const struct wh_run *run)
 		return wh_err_new(WH_ERR_USAGE, "%s wants two dumps or reports: weephole %s %s",
 				  c->name, c->name, c->synopsis);
 	if ((c->args & WH_ARGS_DUMP) && !run->files.n && !run->reports.n && run->symbols.n)
-		return wh_err_new(WH_ERR_USAGE,
-				  "%s is a program or its symbols, no dump: which core or vmcore of "
-				  "it?  usage: weephole %s %s",
-				  run->symbols.v[0], c->name, c->synopsis);
+		return wh_err_new(
+			WH_ERR_USAGE,
+			"%s is a program or its symbols, no dump: which core or vmcore of "
+			"it?  usage: weephole %s %s",
+			run->symbols.v[0], c->name, c->synopsis);
 	if ((c->args & WH_ARGS_DUMP) && !run->files.n && !run->reports.n)
 		return wh_err_new(WH_ERR_USAGE, "which dump?  usage: weephole %s %s", c->name,
 				  c->synopsis);
