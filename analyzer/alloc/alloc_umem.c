@@ -528,11 +528,32 @@ static struct wh_err *history(struct wh_umem *u, uint64_t ctl, bool in_use, stru
 	return NULL;
 }
 
+/* A segment is a buffer of its own. */
+static struct wh_err *segment_event(struct wh_umem *u, const struct wh_vmem_seg *s,
+				    const char *arena, struct wh_arena *a, wh_event_vec *ret)
+{
+	struct wh_event ev = {.time_ns = time_ns(s->timestamp),
+			      .has_time = s->timestamp > 0,
+			      .tid = s->thread,
+			      .source = "vmem audit",
+			      .what = "alloc",
+			      .detail = arena,
+			      .address = s->addr};
+
+	WH_TRY(make_frames(u, s->stack, s->depth, a, &ev.frames, &ev.n_frames));
+	return WH_VEC_PUSH(ret, ev);
+}
+
 static struct wh_err *umem_trail(void *priv, uint64_t addr, struct wh_arena *a, wh_event_vec *ret)
 {
+	static const char *const oversize[] = {"umem_oversize", "umem_memalign", NULL};
 	struct wh_umem *u = priv;
 	struct wh_kmem_hit hit;
+	struct wh_vmem_seg seg;
+	const char *arena;
 
+	if (wh_kmem_find_oversize(&u->k, oversize, addr, &seg, &arena))
+		return segment_event(u, &seg, arena, a, ret);
 	if (!wh_kmem_find_hit(&u->k, addr, &hit) || !(hit.cache->flags & WH_KMF_AUDIT) || !hit.ctl)
 		return NULL;
 	return history(u, hit.ctl, !hit.free, a, ret);

@@ -237,6 +237,9 @@ struct wh_err *wh_vmem_each_seg(struct wh_kmem *k, const struct wh_vmem *v, wh_v
 /** The allocated segment of @v that holds @addr. */
 struct wh_err *wh_vmem_find_seg(struct wh_kmem *k, const struct wh_vmem *v, uint64_t addr,
 				struct wh_vmem_seg *ret, bool *ret_found) WH_MUST_CHECK;
+/** The segment of one of @arenas (NULL ends them) that holds @addr, or lies there itself. */
+bool wh_kmem_find_oversize(struct wh_kmem *k, const char *const *arenas, uint64_t addr,
+			   struct wh_vmem_seg *ret, const char **ret_arena);
 bool wh_vmem_read_seg(struct wh_kmem *k, uint64_t addr, struct wh_vmem_seg *ret);
 
 /** Reads the record at @ctl; false when unreadable. */

@@ -74,14 +74,16 @@ bool wh_kmem_find_hit(struct wh_kmem *k, uint64_t addr, struct wh_kmem_hit *ret)
 struct seg_search {
 	uint64_t addr;
 	struct wh_vmem_seg *hit;
-	bool found;
+	bool or_ctl, found;
 };
 
 static struct wh_err *seg_search(void *arg, const struct wh_vmem_seg *s)
 {
 	struct seg_search *q = arg;
 
-	if (!q->found && s->type == WH_VMEM_ALLOC && q->addr - s->start < s->end - s->start) {
+	/* the segment itself may be asked for, like a bufctl */
+	if (!q->found && s->type == WH_VMEM_ALLOC &&
+	    (q->addr - s->start < s->end - s->start || (q->or_ctl && q->addr == s->addr))) {
 		*q->hit = *s;
 		q->found = true;
 	}
@@ -96,4 +98,21 @@ struct wh_err *wh_vmem_find_seg(struct wh_kmem *k, const struct wh_vmem *v, uint
 	WH_TRY(wh_vmem_each_seg(k, v, seg_search, &q));
 	*ret_found = q.found;
 	return NULL;
+}
+
+bool wh_kmem_find_oversize(struct wh_kmem *k, const char *const *arenas, uint64_t addr,
+			   struct wh_vmem_seg *ret, const char **ret_arena)
+{
+	for (; *arenas; arenas++) {
+		const struct wh_vmem *v = wh_kmem_find_arena(k, *arenas);
+		struct seg_search q = {.addr = addr, .hit = ret, .or_ctl = true};
+
+		if (v)
+			wh_err_destroy(wh_vmem_each_seg(k, v, seg_search, &q));
+		if (q.found) {
+			*ret_arena = *arenas;
+			return true;
+		}
+	}
+	return false;
 }

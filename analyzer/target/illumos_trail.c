@@ -243,14 +243,44 @@ static uint64_t dblk_of_data(struct wh_illumos_target *il, uint64_t buf, uint64_
 	return 0;
 }
 
+/* A segment is a buffer of its own; what it was before nobody wrote down. */
+static struct wh_err *trail_segment(struct trail *t, const struct wh_vmem_seg *s, const char *arena)
+{
+	struct wh_event ev = {.time_ns = (uint64_t)s->timestamp,
+			      .has_time = s->timestamp > 0,
+			      .thread = s->thread,
+			      .source = "vmem segment",
+			      .what = "alloc",
+			      .address = s->addr,
+			      .n_frames = s->depth};
+	uint64_t dblk = 0;
+	char buf[128];
+
+	snprintf(buf, sizeof(buf), "%s, %llu bytes at %llx", arena,
+		 (unsigned long long)(s->end - s->start), (unsigned long long)s->start);
+	ev.detail = copy(t, buf);
+	WH_TRY(wh_illumos_frames(t->il, s->stack, s->depth, t->a, &ev.frames));
+	WH_TRY(WH_VEC_PUSH(t->out, ev));
+	if (t->il->streams.have)
+		dblk = dblk_of_data(t->il, s->start, s->end - s->start);
+	return dblk ? trail_flow(t, dblk) : NULL;
+}
+
 struct wh_err *wh_illumos_trail(struct wh_target *target, uint64_t addr, struct wh_arena *a,
 				wh_event_vec *ret)
 {
 	struct wh_illumos_target *il = wh_target_get_illumos(target);
 	struct trail t = {il, a, ret};
+	static const char *const oversize[] = {"kmem_oversize", "static_alloc", NULL};
 	struct wh_kmem_hit hit, msg;
+	struct wh_vmem_seg seg;
+	const char *arena;
 	uint64_t dblk;
 
+	if (wh_kmem_find_oversize(&il->kmem, oversize, addr, &seg, &arena)) {
+		WH_TRY(trail_segment(&t, &seg, arena));
+		return last_seen(&t);
+	}
 	if (!resolve_ctl(il, addr, &hit) && !wh_kmem_find_hit(&il->kmem, addr, &hit))
 		return NULL;
 	dblk = il->streams.have ? dblk_of(il, &hit) : 0;
