@@ -47,6 +47,12 @@ size_t wh_illumos_translations(const struct wh_dump *d);
 typedef bool (*wh_illumos_map_fn)(void *arg, uint64_t va, uint64_t pfn);
 void wh_illumos_each(const struct wh_dump *d, uint64_t as, wh_illumos_map_fn fn, void *arg);
 
+/**
+ * What is wrong with the page of (as, va): file, offset, what was expected there.  For a page that can be read but
+ * does not hold what it should, where it lies.
+ */
+void wh_illumos_why(const struct wh_dump *d, uint64_t as, uint64_t va, char *buf, size_t cap);
+
 /* ---- shared by fmt_illumos.c, illumos_map.c and vmdump.c ---- */
 
 /** (as, page address) -> index of the page in dump order. */
@@ -88,6 +94,8 @@ void wh_vmdump_close(struct wh_vmdump *v);
 /** "lzjb", "lzjb streams", "bzip2 streams". */
 const char *wh_vmdump_codec(const struct wh_vmdump *v);
 enum wh_mem_state wh_vmdump_state(const struct wh_vmdump *v, uint64_t index);
+/** Whether page @index can be decoded; *ret_off is where it is packed, 0 unknown. */
+bool wh_vmdump_check(const struct wh_vmdump *v, uint64_t index, uint64_t *ret_off);
 /** Decodes page @index into @buf (page size bytes). */
 enum wh_mem_state wh_vmdump_page(const struct wh_vmdump *v, struct wh_scratch *sc, uint64_t index,
 				 uint8_t *buf);

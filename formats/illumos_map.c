@@ -10,6 +10,7 @@
  */
 #include "formats/illumos.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -263,7 +264,7 @@ static bool xlat_space(const struct wh_illumos *il, uint64_t as, uint32_t *ret)
 	return false;
 }
 
-bool wh_illumos_virt_to_pfn(const struct wh_dump *d, uint64_t as, uint64_t va, uint64_t *ret_pfn)
+static const struct wh_illumos_xlat *xlat_find(const struct wh_dump *d, uint64_t as, uint64_t va)
 {
 	const struct wh_illumos *il = d->priv;
 	const struct wh_illumos_xlat *x;
@@ -271,12 +272,69 @@ bool wh_illumos_virt_to_pfn(const struct wh_dump *d, uint64_t as, uint64_t va, u
 
 	va &= ~(uint64_t)(d->page_size - 1);
 	if (!xlat_space(il, as, &id))
-		return false;
+		return NULL;
 	x = xlat_lower(il, id, va);
-	if (x == il->xlats + il->n_xlats || x->as != id || x->va != va)
-		return false;
-	*ret_pfn = il->pfns[x->index];
-	return true;
+	return x == il->xlats + il->n_xlats || x->as != id || x->va != va ? NULL : x;
+}
+
+bool wh_illumos_virt_to_pfn(const struct wh_dump *d, uint64_t as, uint64_t va, uint64_t *ret_pfn)
+{
+	const struct wh_illumos *il = d->priv;
+	const struct wh_illumos_xlat *x = xlat_find(d, as, va);
+
+	if (x)
+		*ret_pfn = il->pfns[x->index];
+	return x != NULL;
+}
+
+/* Where in the file the page with number @index begins, and whether it can be had from there. */
+static bool page_offset(const struct wh_illumos *il, uint64_t index, uint64_t *ret_off)
+{
+	const struct wh_illumos_header *h = &il->hdr;
+
+	if (il->vmdump)
+		return wh_vmdump_check(il->vmdump, index, ret_off);
+	*ret_off = h->data + index * h->page_size;
+	return *ret_off < il->size && il->size - *ret_off >= h->page_size;
+}
+
+void wh_illumos_why(const struct wh_dump *d, uint64_t as, uint64_t va, char *buf, size_t cap)
+{
+	const struct wh_illumos *il = d->priv;
+	const struct wh_illumos_header *h = &il->hdr;
+	const struct wh_illumos_xlat *x = xlat_find(d, as, va);
+	const char *file = wh_stream_path(il->st);
+	uint64_t off = 0;
+
+	if (il->n_pages < h->npages)
+		snprintf(buf, cap,
+			 "%s: offset %llu: expected a frame table of %llu entries, found %llu",
+			 file, (unsigned long long)h->pfn, (unsigned long long)h->npages,
+			 (unsigned long long)il->n_pages);
+	else if (!x)
+		snprintf(
+			buf, cap,
+			"%s: offset %llu: expected a translation of %#llx in the dump map, found %zu "
+			"of %llu that lead to a page, and not this one",
+			file, (unsigned long long)h->map, (unsigned long long)va, il->n_xlats,
+			(unsigned long long)h->nvtop);
+	else if (page_offset(il, x->index, &off))
+		snprintf(buf, cap,
+			 "%s: offset %llu: the page of %#llx holds something else (damaged, or the "
+			 "symbols are another dump's: give its own unix.N with -s)",
+			 file, (unsigned long long)off, (unsigned long long)va);
+	else if (off)
+		snprintf(
+			buf, cap,
+			"%s: offset %llu: expected the page of %#llx, found damaged data or the end "
+			"of the file (%llu bytes)",
+			file, (unsigned long long)off, (unsigned long long)va,
+			(unsigned long long)il->size);
+	else
+		snprintf(buf, cap,
+			 "%s: offset %llu: expected the page of %#llx as number %u of those packed "
+			 "here, found damaged data or their end before it",
+			 file, (unsigned long long)h->data, (unsigned long long)va, x->index);
 }
 
 void wh_illumos_each(const struct wh_dump *d, uint64_t as, wh_illumos_map_fn fn, void *arg)

@@ -573,3 +573,17 @@ enum wh_mem_state wh_vmdump_page(const struct wh_vmdump *v, struct wh_scratch *s
 		return WH_MEM_CORRUPT;
 	return WH_MEM_PRESENT;
 }
+
+bool wh_vmdump_check(const struct wh_vmdump *v, uint64_t index, uint64_t *ret_off)
+{
+	WH_AUTO_FREE uint8_t *buf = malloc(v->il->hdr.page_size);
+	struct wh_scratch *sc = NULL;
+	struct wh_err *e = wh_scratch_create(&sc);
+	bool ok = !e && buf && wh_vmdump_page(v, sc, index, buf) == WH_MEM_PRESENT;
+
+	wh_err_destroy(e);
+	wh_scratch_destroy(sc);
+	/* What bzip2 expanded lies in no one place. */
+	*ret_off = v->where[index] > 1 ? v->where[index] >> 20 : 0;
+	return ok;
+}

@@ -33,8 +33,8 @@ static const char *class_name(const struct wh_target *t, uint32_t row)
 
 /* ---- live: the chain ---- */
 
-/* Where a root word stands: a symbol, what whatis says, or just its kind. */
-static void root_place(struct subject *s, uint64_t where, struct wh_strbuf *sb)
+/* Where a word outside all objects stands: a symbol, what whatis says, or just its kind. */
+static void word_place(struct subject *s, uint64_t where, struct wh_strbuf *sb)
 {
 	struct wh_frame f = {0};
 	wh_whatis_vec v = {0};
@@ -66,7 +66,7 @@ static void emit_holder(struct subject *s, const struct wh_holder *h)
 			h->kind < s->t->plan.kinds.n ? s->t->plan.kinds.v[h->kind].name : "root";
 
 		if (h->where)
-			root_place(s, h->where, &place);
+			word_place(s, h->where, &place);
 		wh_emit_str(e, "root", NULL, kind);
 		wh_emit_str(e, "place", NULL, place.len ? wh_strbuf_str(&place) : NULL);
 		wh_emit_hex(e, "where", NULL, h->where);
@@ -174,8 +174,6 @@ static void put_row(struct subject *s, struct wh_strbuf *sb, uint32_t row, uint6
 
 static void describe_place(struct subject *s, const struct wh_search_hit *h, struct wh_strbuf *sb)
 {
-	wh_whatis_vec v = {0};
-	struct wh_err *e = NULL;
 	uint64_t va;
 	uint32_t row;
 
@@ -188,11 +186,9 @@ static void describe_place(struct subject *s, const struct wh_search_hit *h, str
 		put_row(s, sb, row, va);
 		return;
 	}
-	if (s->t->ops->whatis)
-		e = s->t->ops->whatis(s->t, va, s->mem, &v);
-	wh_strbuf_puts(sb, !e && v.n ? v.v[0].text : "memory outside every object and root");
-	wh_err_destroy(e);
-	WH_VEC_FINI(&v);
+	word_place(s, va, sb);
+	if (!sb->len)
+		wh_strbuf_puts(sb, "memory outside every object and root");
 }
 
 static const char *form_name(const struct subject *s, const struct wh_search_hit *h)

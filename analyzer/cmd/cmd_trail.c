@@ -70,6 +70,7 @@ static struct wh_err *one(struct wh_run *run, uint64_t addr, struct wh_arena *me
 {
 	wh_event_vec v = {0};
 	WH_AUTO_FREE const struct wh_event **order = NULL;
+	uint32_t row = wh_buftab_find(run->target->buftab, addr);
 	struct wh_err *e = NULL;
 
 	if (run->target->ops->trail)
@@ -85,7 +86,9 @@ static struct wh_err *one(struct wh_run *run, uint64_t addr, struct wh_arena *me
 		wh_emit_hex(run->emit, "address", NULL, addr);
 		wh_emit_line(run->emit, WH_STYLE_BOLD, "0x%016llx: %zu event%s%s",
 			     (unsigned long long)addr, v.n, v.n == 1 ? "" : "s",
-			     v.n ? "" : "; nothing was recorded of this object");
+			     v.n		  ? ""
+			     : row == WH_ROW_NONE ? "; it lies in no object"
+						  : "; nothing was recorded of this object");
 		wh_emit_array(run->emit, "events", "");
 		for (size_t i = 0; i < v.n; i++)
 			emit_event(run->emit, order[i]);

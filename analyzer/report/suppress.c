@@ -35,6 +35,10 @@ static const struct wh_suppression builtin[] = {
 	{.content = "kernel_base_table",
 	 .cache = "^kmalloc-128$",
 	 .reason = "header of the path kernel/ (6.1), registered for ever and dropped on purpose"},
+	{.content = "sysctl_base_table",
+	 .cache = "^kmalloc-192$",
+	 .reason =
+		 "header of all base directories (5.10), registered for ever and dropped on purpose"},
 };
 
 /* Does @pattern, to its end, match a prefix of @text (all of it when @tied)? */

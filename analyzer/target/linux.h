@@ -112,6 +112,7 @@ struct wh_lx_vmarea {
 		WH_LXV_NODE,
 		WH_LXV_STACK,
 		WH_LXV_DEAD_STACK,
+		WH_LXV_IRQ_STACK,
 		WH_LXV_MODULE,
 		WH_LXV_PERCPU,
 		WH_LXV_IO,

@@ -117,19 +117,26 @@ static bool any_sp_in(const struct wh_lx *x, uint64_t start, uint64_t end, uint6
 }
 
 /*
- * x86: the stacks lie in static per-CPU memory and are mapped elsewhere as well; the pointer names the
- * mapping.  What no CPU is on holds only stale words.
+ * x86: the stacks lie in static per-CPU memory and are mapped elsewhere as well; the pointer names the end of
+ * the mapping, or (since 5.13) its last word.  What no CPU is on holds only stale words.  The mapping is an
+ * area that nothing else holds, and is no buffer.
  */
 static struct wh_err *irq_stack_x86(struct wh_lx *x, const struct wh_lx_cpu *c, uint64_t store,
 				    uint64_t top_var)
 {
 	uint64_t at = c->base + (store - x->pcpu_start), size = 16384, top, sp;
+	struct wh_lx_vmarea *a;
 
 	if (x->t->dump->arch && strcmp(x->t->dump->arch->name, "x86_64") != 0)
 		return NULL;
-	if (top_var && wh_read_word(x->r, top_var + c->offset, &top) &&
-	    any_sp_in(x, top + 8 - size, top + 8, &sp))
-		return wh_plan_add_mask(&x->t->plan, at, at + (sp - (top + 8 - size)));
+	if (!top_var || !wh_read_word(x->r, top_var + c->offset, &top))
+		return wh_plan_add_mask(&x->t->plan, at, at + size);
+	top = (top + 15) & ~15ull;
+	a = (struct wh_lx_vmarea *)wh_lx_vmalloc_find(x, top - size);
+	if (a && a->use == WH_LXV_NODE && a->end == top)
+		a->use = WH_LXV_IRQ_STACK;
+	if (any_sp_in(x, top - size, top, &sp))
+		size = sp - (top - size);
 	return wh_plan_add_mask(&x->t->plan, at, at + size);
 }
 
@@ -143,7 +150,7 @@ static struct wh_err *irq_stack_area(struct wh_lx *x, const struct wh_lx_cpu *c,
 	    !(a = (struct wh_lx_vmarea *)wh_lx_vmalloc_find(x, wh_lx_ptr(x, p))) ||
 	    a->use != WH_LXV_NODE)
 		return NULL;
-	a->use = WH_LXV_DEAD_STACK;
+	a->use = WH_LXV_IRQ_STACK;
 	if (any_sp_in(x, a->start, a->end, &sp))
 		return wh_lx_root(x, x->kind_stack, sp & ~7ull, a->end);
 	return NULL;

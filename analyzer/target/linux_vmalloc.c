@@ -299,7 +299,8 @@ struct wh_err *wh_lx_vmalloc_label(struct wh_lx *x)
 
 		if (v->use == WH_LXV_IO || v->use == WH_LXV_OTHER)
 			continue;
-		if (v->use == WH_LXV_STACK || v->use == WH_LXV_DEAD_STACK)
+		if (v->use == WH_LXV_STACK || v->use == WH_LXV_DEAD_STACK ||
+		    v->use == WH_LXV_IRQ_STACK)
 			a.cls = WH_LXP_STACK;
 		a.node = v->use == WH_LXV_NODE;
 		if (v->use == WH_LXV_PERCPU && !x->chunks.n)

@@ -90,6 +90,8 @@ static struct wh_err *say_vmalloc(struct answer *w)
 			 (unsigned long long)(v->end - v->start));
 	if (v->use == WH_LXV_DEAD_STACK)
 		wh_strbuf_puts(&sb, ", a stack that no task uses");
+	else if (v->use == WH_LXV_IRQ_STACK)
+		wh_strbuf_puts(&sb, ", an interrupt stack");
 	else if (v->use == WH_LXV_IO)
 		wh_strbuf_puts(&sb, ", I/O memory");
 	if (caller)
@@ -101,17 +103,18 @@ static struct wh_err *say_vmalloc(struct answer *w)
 static struct wh_err *say_percpu_pointer(struct answer *w)
 {
 	struct wh_lx *x = w->x;
-	uint64_t at = w->addr - x->pcpu_start + x->pcpu_base;
+	uint64_t at = w->addr - x->pcpu_start + x->pcpu_base, base;
+	uint32_t row = x->pcpu_base ? wh_buftab_find(x->t->buftab, at) : WH_ROW_NONE;
 
-	for (size_t i = 0; i < x->chunks.n && x->pcpu_base; i++) {
+	if (row == WH_ROW_NONE)
+		return NULL;
+	base = wh_buftab_addr(x->t->buftab, row);
+	for (size_t i = 0; i < x->chunks.n; i++) {
 		const struct wh_lx_chunk *c = &x->chunks.v[i];
-		uint32_t row = wh_buftab_find(x->t->buftab, at);
 		struct wh_strbuf sb = WH_STRBUF_INIT;
-		uint64_t base;
 
-		if (c->reserved || at - c->base >= c->bytes || row == WH_ROW_NONE)
+		if (c->reserved || at - c->base >= c->bytes)
 			continue;
-		base = wh_buftab_addr(x->t->buftab, row);
 		wh_strbuf_printf(
 			&sb,
 			"per-CPU pointer to byte %llu of the block whose first copy is at 0x%llx",
@@ -208,22 +211,53 @@ static struct wh_err *say_struct_page(struct answer *w)
 	return say(w, "struct page", x->ks->vmemmap + pfn * ps, ps, &sb);
 }
 
+static struct wh_err *say_virtual(struct answer *w)
+{
+	struct wh_lx *x = w->x;
+	const struct wh_lx_slab *s = wh_kslab_find_slab(x->slab, w->addr);
+
+	if (s && s->cache != WH_LX_NO_CACHE && x->slab->caches.v[s->cache].valid)
+		WH_TRY(say_slab(w, s));
+	WH_TRY(say_task_stack(w));
+	WH_TRY(say_symbol(w)); /* before the area of its module */
+	WH_TRY(say_vmalloc(w));
+	WH_TRY(say_percpu(w));
+	WH_TRY(say_percpu_pointer(w));
+	WH_TRY(say_struct_page(w));
+	return say_page(w);
+}
+
+#define PHYS_MIN (1u << 20) /* below it lie the numbers that are anything but addresses */
+
+/* No address of the kernel: of memory, perhaps. */
+static struct wh_err *say_physical(struct answer *w)
+{
+	struct wh_lx *x = w->x;
+	uint64_t pfn = w->addr >> x->ks->page_shift;
+	enum wh_mem_state st = WH_MEM_PRESENT;
+	struct wh_strbuf sb = WH_STRBUF_INIT;
+	struct answer virt = *w;
+	uint8_t byte;
+
+	if (w->addr < PHYS_MIN || pfn >= x->ks->dump->max_pfn)
+		return NULL;
+	(void)wh_read_some(x->r, WH_PHYS, w->addr, &byte, 1, &st);
+	if (st == WH_MEM_UNMAPPED)
+		return NULL;
+	virt.addr = wh_kspace_pfn_to_virt(x->ks, pfn) + (w->addr & (x->page_bytes - 1));
+	wh_strbuf_printf(&sb,
+			 "physical address of 0x%llx, which is:", (unsigned long long)virt.addr);
+	WH_TRY(say(w, "physical", virt.addr & ~(x->page_bytes - 1), x->page_bytes, &sb));
+	return say_virtual(&virt);
+}
+
 struct wh_err *wh_lx_whatis(struct wh_target *t, uint64_t addr, struct wh_arena *a,
 			    wh_whatis_vec *ret)
 {
-	struct wh_lx *x = t->priv;
-	struct answer w = {x, a, ret, addr};
-	const struct wh_lx_slab *s = wh_kslab_find_slab(x->slab, addr);
+	struct answer w = {t->priv, a, ret, addr};
 
-	if (s && s->cache != WH_LX_NO_CACHE && x->slab->caches.v[s->cache].valid)
-		WH_TRY(say_slab(&w, s));
-	WH_TRY(say_task_stack(&w));
-	WH_TRY(say_vmalloc(&w));
-	WH_TRY(say_percpu(&w));
-	WH_TRY(say_percpu_pointer(&w));
-	WH_TRY(say_symbol(&w));
-	WH_TRY(say_struct_page(&w));
-	return say_page(&w);
+	WH_TRY(say_virtual(&w));
+	return ret->n ? NULL : say_physical(&w);
 }
 
 /* ---- signatures ---- */

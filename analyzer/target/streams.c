@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "analyzer/base/hashmap.h"
 
@@ -324,7 +325,7 @@ const char *wh_mblk_type_name(uint8_t type)
 bool wh_mblk_type_find(const char *name, uint8_t *ret)
 {
 	for (size_t i = 0; i < sizeof(mblk_types) / sizeof(*mblk_types); i++)
-		if (!strcmp(mblk_types[i].name, name)) {
+		if (!strcasecmp(mblk_types[i].name, name)) {
 			*ret = mblk_types[i].type;
 			return true;
 		}

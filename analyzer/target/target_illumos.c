@@ -3,6 +3,7 @@
  * An illumos kernel.  The container does not matter: a crash dump translates (kas, va), an ELF core has
  * segments; after that everything is read by virtual address.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,6 +144,19 @@ static void illumos_close(struct wh_target *t)
 	t->priv = NULL;
 }
 
+static struct wh_err *no_symbols(struct wh_illumos_target *il)
+{
+	const struct wh_illumos *file = il->t->dump->priv;
+	const struct wh_illumos_header *h = &file->hdr;
+
+	return wh_err_new(
+		WH_ERR_BAD_DATA,
+		"%s: symbol image at offset %llu (%llu bytes): expected an ELF file that names "
+		"kmem_caches, found %zu symbols: give unix.N of this dump with -s",
+		wh_stream_path(file->st), (unsigned long long)h->ksyms,
+		(unsigned long long)h->ksyms_size, wh_symtab_count(il->syms));
+}
+
 static struct wh_err *open_all(struct wh_target *t, struct wh_illumos_target *il)
 {
 	uint64_t addr;
@@ -156,9 +170,7 @@ static struct wh_err *open_all(struct wh_target *t, struct wh_illumos_target *il
 	    !wh_illumos_find_symbol(il, "kmem_null_cache", &addr)) {
 		if (t->dump->cls != WH_DUMP_ILLUMOS)
 			return &wh_err_not_mine;
-		return wh_err_new(WH_ERR_BAD_DATA,
-				  "the dump's symbols do not name kmem_caches: give unix.N of this "
-				  "dump with -s");
+		return no_symbols(il);
 	}
 	if (!wh_illumos_find_symbol(il, "kas", &il->kas) && t->dump->cls == WH_DUMP_ILLUMOS)
 		return wh_err_new(WH_ERR_BAD_DATA, "no symbol kas: kernel addresses cannot be "
@@ -327,33 +339,63 @@ static struct wh_err *build_with(struct builder *b)
 	return plan_nodes(b);
 }
 
+/* Why @va cannot be read: file, offset and what was expected there; else what to try. */
+static void why_not(struct wh_illumos_target *il, uint64_t va, char *buf, size_t cap)
+{
+	if (il->t->dump->cls == WH_DUMP_ILLUMOS)
+		wh_illumos_why(il->t->dump, il->kas, va, buf, cap);
+	else
+		snprintf(
+			buf, cap,
+			"%s: expected the kernel's data: dump the whole kernel (dumpadm -c kernel), and "
+			"give its own unix.N with -s",
+			wh_stream_path(il->t->dump->streams[0]));
+}
+
 /* Without a single cache there is nothing to judge; "no leaks" would be a lie. */
 static struct wh_err *no_caches(struct wh_illumos_target *il)
 {
 	const char *var = "kmem_caches";
 	uint64_t list, first = 0;
-	bool readable;
+	char why[512];
 
 	if (!wh_illumos_find_symbol(il, var, &list)) {
 		var = "kmem_null_cache";
 		if (!wh_illumos_find_symbol(il, var, &list))
 			list = 0;
 	}
-	if (wh_kmem_list_head(&il->kmem, &first))
-		readable = first && wh_read_word(il->r, first, &(uint64_t){0});
-	else
+	if (!wh_kmem_list_head(&il->kmem, &first)) {
+		why_not(il, list, why, sizeof(why));
 		return wh_err_new(
 			WH_ERR_BAD_DATA,
-			"%s at %#llx, the list of caches, cannot be read: the dump lacks "
-			"the kernel's data, so that no buffer can be found; take the dump "
-			"again, with the whole kernel (dumpadm -c kernel)",
-			var, (unsigned long long)list);
-	return wh_err_new(WH_ERR_BAD_DATA,
-			  "%s at %#llx leads to no cache: the first should be at %#llx, which %s; "
-			  "without the list no buffer can be found (are the symbols of this dump? "
-			  "give its own unix.N with -s)",
-			  var, (unsigned long long)list, (unsigned long long)first,
-			  readable ? "holds none" : "the dump does not hold");
+			"no buffer can be found, %s at %#llx, the list of caches, cannot be "
+			"read: %s",
+			var, (unsigned long long)list, why);
+	}
+	why_not(il, first, why, sizeof(why));
+	return wh_err_new(
+		WH_ERR_BAD_DATA,
+		"no buffer can be found, %s at %#llx leads to no cache: the first should be "
+		"at %#llx: %s",
+		var, (unsigned long long)list, (unsigned long long)first, why);
+}
+
+/* The caches are there, but nothing of what they hold: the first structure that is missing says why. */
+static struct wh_err *no_buffers(struct wh_illumos_target *il)
+{
+	const struct wh_kmem_cache *c = &il->kmem.caches.v[0];
+	char why[512];
+
+	for (size_t i = 0; i < il->kmem.caches.n; i++)
+		if (wh_illumos_interesting(&il->kmem.caches.v[i]) &&
+		    il->kmem.caches.v[i].hash_table)
+			c = &il->kmem.caches.v[i];
+	why_not(il, c->hash_table ? c->hash_table : c->addr, why, sizeof(why));
+	return wh_err_new(
+		WH_ERR_BAD_DATA,
+		"no buffers found: the list names %zu caches, from %#llx on, but nothing can "
+		"be read of what they hold, such as the hash table of %s: %s",
+		il->kmem.caches.n, (unsigned long long)il->kmem.caches.v[0].addr, c->name, why);
 }
 
 struct wh_err *wh_illumos_build_table(struct wh_target *t)
@@ -368,14 +410,7 @@ struct wh_err *wh_illumos_build_table(struct wh_target *t)
 	if (e)
 		return e;
 	if (!b.rows)
-		return wh_err_new(
-			WH_ERR_BAD_DATA,
-			"no buffers found: the list names %zu caches, from %#llx on, but "
-			"nothing can be read of what they hold%s",
-			b.il->kmem.caches.n, (unsigned long long)b.il->kmem.caches.v[0].addr,
-			t->dump->incomplete ? ": the dump is damaged or cut (weephole info "
-					      "says where)"
-					    : "");
+		return no_buffers(b.il);
 	if (!t->recorded)
 		t->record_advice = "set kmem_flags=0xf in /etc/system (or boot a DEBUG kernel) to "
 				   "record who allocates";

@@ -143,8 +143,15 @@ bool wh_mdb_find_symbol(struct wh_mdb *m, const char *name, uint64_t *ret)
 		return wh_illumos_find_symbol(m->il, name, ret);
 	if (u)
 		return u->names && wh_unames_find(u->names, NULL, name, ret);
-	if (m->t->ops == &wh_target_linux_ops)
-		return wh_knames_find(((struct wh_lx *)m->t->priv)->names, name, ret);
+	if (m->t->ops == &wh_target_linux_ops) {
+		const struct wh_lx *x = m->t->priv;
+		struct wh_sym s;
+
+		if (!wh_symtab_find_name(x->names->syms, NULL, name, 0, &s))
+			return false;
+		*ret = s.addr;
+		return true;
+	}
 	return false;
 }
 
