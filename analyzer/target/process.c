@@ -79,17 +79,6 @@ static void settle_maps(struct wh_process *p)
 	p->maps.n = n;
 }
 
-static void note_guards(struct wh_process *p)
-{
-	for (size_t i = 0; i < p->maps.n; i++) {
-		struct wh_map_area *m = &p->maps.v[i];
-		const struct wh_map_area *below = i ? m - 1 : NULL;
-
-		if (!below || below->end != m->start || !(below->flags & WH_MAP_W))
-			m->flags |= WH_MAP_GUARD;
-	}
-}
-
 /* The first map that ends after @addr; one past the last when there is none. */
 static struct wh_map_area *find_map_from(const struct wh_process *p, uint64_t addr)
 {
@@ -111,6 +100,43 @@ static struct wh_map_area *find_map(const struct wh_process *p, uint64_t addr)
 	struct wh_map_area *m = find_map_from(p, addr);
 
 	return m < p->maps.v + p->maps.n && m->start <= addr ? m : NULL;
+}
+
+/*
+ * illumos joins the heap to the bss in front of it when both are anonymous memory: the end of the bss, pr_brkbase of
+ * pstatus_t (at 48), divides them.
+ */
+static struct wh_err *split_at_brk(struct wh_process *p)
+{
+	const struct wh_note *n = wh_dump_find_note(p->t->dump, "CORE", NT_PSTATUS, NULL);
+	struct wh_map_area *m, upper;
+	uint64_t at;
+
+	if (!n || n->desc_len < 48u + p->abi.word)
+		return NULL;
+	at = (wh_get_word(p->abi, n->desc + 48) + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+	m = find_map(p, at);
+	if (!m || m->start >= at)
+		return NULL;
+	upper = *m;
+	upper.start = at;
+	upper.present_end = m->present_end > at ? m->present_end : at;
+	m->end = at;
+	m->present_end = m->present_end < at ? m->present_end : at;
+	WH_TRY(WH_VEC_PUSH(&p->maps, upper));
+	wh_sort(p->maps.v, p->maps.n, sizeof(*p->maps.v), by_start);
+	return NULL;
+}
+
+static void note_guards(struct wh_process *p)
+{
+	for (size_t i = 0; i < p->maps.n; i++) {
+		struct wh_map_area *m = &p->maps.v[i];
+		const struct wh_map_area *below = i ? m - 1 : NULL;
+
+		if (!below || below->end != m->start || !(below->flags & WH_MAP_W))
+			m->flags |= WH_MAP_GUARD;
+	}
 }
 
 const struct wh_map_area *wh_process_find_map(const struct wh_process *p, uint64_t addr)
@@ -321,6 +347,8 @@ struct wh_err *wh_process_open(struct wh_target *t, struct wh_reader *r,
 	p->abi = t->dump->abi;
 	e = add_segments(p);
 	settle_maps(p);
+	if (!e)
+		e = split_at_brk(p);
 	note_guards(p);
 	files = wh_dump_find_note(t->dump, "CORE", NT_FILE, NULL);
 	if (!e && files)
