@@ -257,10 +257,19 @@ static void print_hole(struct printer *p, uint64_t from, uint64_t to, unsigned i
 			    (unsigned long long)(to - from));
 }
 
+static uint64_t member_end(const struct wh_member *m)
+{
+	struct wh_type_info i;
+
+	if (m->bit_size)
+		return m->offset + (m->bit_off + m->bit_size + 7) / 8;
+	return m->offset + (info_of(wh_type_strip(m->type), &i) ? i.size : 0);
+}
+
 static void print_struct(struct printer *p, const struct place *at, unsigned int depth)
 {
 	struct wh_type t = wh_type_strip(at->type);
-	struct wh_type_info info, size;
+	struct wh_type_info info = {0};
 	struct wh_member mem;
 	uint64_t end = 0;
 	bool holes = info_of(t, &info) && info.kind == WH_TYPE_STRUCT;
@@ -270,12 +279,10 @@ static void print_struct(struct printer *p, const struct place *at, unsigned int
 		struct place to = {mem.type, at->addr + mem.offset, mem.bit_off, mem.bit_size,
 				   at->space};
 
-		if (holes && !mem.bit_size) {
+		if (holes) {
 			print_hole(p, end, mem.offset, depth + 1);
-			end = mem.offset +
-			      (info_of(wh_type_strip(mem.type), &size) ? size.size : 0);
-		} else {
-			end = info.size;
+			if (member_end(&mem) > end)
+				end = member_end(&mem);
 		}
 		wh_mdb_text(p->m, "%s", indent(depth + 1));
 		print_lead(p, &to);
