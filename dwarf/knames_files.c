@@ -439,8 +439,9 @@ static struct wh_err *module_lines(struct wh_knames *n, const struct wh_kmodule 
 				   const ko_vec *files)
 {
 	struct wh_diags *diags = n->ks->dump->ctx->diags;
-	struct build_id want = {0}, got = {0};
-	bool mismatch = false;
+	struct build_id want = {0}, got = {0}, other = {0};
+	const char *mismatch = NULL, *stripped = NULL;
+	char a[2 * ID_LEN + 1], b[2 * ID_LEN + 1];
 
 	for (size_t i = 0; i < files->n; i++) {
 		struct wh_err *e;
@@ -451,12 +452,15 @@ static struct wh_err *module_lines(struct wh_knames *n, const struct wh_kmodule 
 			break;
 		got.n = wh_locate_build_id(files->v[i].path, got.v, sizeof(got.v));
 		if (got.n != want.n || memcmp(got.v, want.v, got.n) != 0) {
-			mismatch = true;
+			mismatch = files->v[i].path;
+			other = got;
 			continue;
 		}
 		/* A stripped one is passed over for the sake of a .ko.debug behind it. */
-		if (!wh_dwarf_has_info(files->v[i].path))
+		if (!wh_dwarf_has_info(files->v[i].path)) {
+			stripped = files->v[i].path;
 			continue;
+		}
 		e = add_ko(n, mod, files->v[i].path);
 		if (wh_err_is(e, WH_ERR_NOMEM))
 			return e;
@@ -464,9 +468,18 @@ static struct wh_err *module_lines(struct wh_knames *n, const struct wh_kmodule 
 			wh_diag_add_err(diags, WH_DIAG_WARN, "module-file", e);
 		return NULL;
 	}
-	if (mismatch)
+	if (stripped) {
+		wh_diag_add(diags, WH_DIAG_NOTE, "module-file-stripped", mod->addr,
+			    "%s has no debug information: module %s gets no lines", stripped,
+			    mod->name);
+	} else if (mismatch) {
+		id_text(&other, a, sizeof(a));
+		id_text(&want, b, sizeof(b));
 		wh_diag_add(diags, WH_DIAG_NOTE, "module-file-mismatch", mod->addr,
-			    "a debug file of module %s is another build", mod->name);
+			    "%s is another build (build-id %s) than module %s in the dump (%s): it is "
+			    "not used",
+			    mismatch, a, mod->name, b);
+	}
 	return NULL;
 }
 
