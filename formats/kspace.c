@@ -406,7 +406,10 @@ static struct wh_err *open_tables(struct wh_kspace *k, struct wh_reader *r)
 	wh_err_destroy(e);
 	return wh_err_bad(
 		wh_stream_path(d->streams[0]), UINT64_MAX,
-		d->vmcoreinfo && d->pages[WH_MEM_TRUNCATED]
+		d->vmcoreinfo && d->pages[WH_MEM_TRUNCATED] && d->split
+			? "the kernel's page tables are in a part of the split dump that was not "
+			  "given or is cut; give every part, whole (-c for each)"
+		: d->vmcoreinfo && d->pages[WH_MEM_TRUNCATED]
 			? "the dump is incomplete, and the kernel's page tables are in the part "
 			  "that is lost; copy or take it again, whole"
 		: d->vmcoreinfo ? "VMCOREINFO leads to no page tables that translate "
