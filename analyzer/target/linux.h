@@ -311,6 +311,8 @@ struct wh_err *wh_lx_dead_correct(struct wh_lx *x) WH_MUST_CHECK;
 /** Labels the frames of the kernel image; before any other relabelling. */
 void wh_lx_image_frames(struct wh_lx *x);
 struct wh_err *wh_lx_roots_build(struct wh_lx *x) WH_MUST_CHECK;
+/** Pointers that stand in instructions only; after vmalloc. */
+struct wh_err *wh_lx_code_roots(struct wh_lx *x) WH_MUST_CHECK;
 /** Masks interrupt and exception stacks that no CPU is on; after vmalloc and tasks. */
 struct wh_err *wh_lx_irq_stacks(struct wh_lx *x) WH_MUST_CHECK;
 

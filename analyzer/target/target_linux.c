@@ -168,6 +168,7 @@ static struct wh_err *linux_build(struct wh_target *t)
 	WH_TRY(wh_lx_kmemleak_build(x));
 	WH_TRY(wh_lx_tasks_roots(x));
 	WH_TRY(wh_lx_roots_build(x));
+	WH_TRY(wh_lx_code_roots(x));
 	if (x->doubt || x->names->damaged)
 		WH_TRY(wh_plan_add_missing(&t->plan, WH_CLASS_ANY, 0, 0, WH_MEM_CORRUPT));
 	if (!t->recorded && x->slabs.n)
