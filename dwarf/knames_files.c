@@ -475,10 +475,11 @@ static struct wh_err *module_lines(struct wh_knames *n, const struct wh_kmodule 
 	} else if (mismatch) {
 		id_text(&other, a, sizeof(a));
 		id_text(&want, b, sizeof(b));
-		wh_diag_add(diags, WH_DIAG_NOTE, "module-file-mismatch", mod->addr,
-			    "%s is another build (build-id %s) than module %s in the dump (%s): it is "
-			    "not used",
-			    mismatch, a, mod->name, b);
+		wh_diag_add(
+			diags, WH_DIAG_NOTE, "module-file-mismatch", mod->addr,
+			"%s is another build (build-id %s) than module %s in the dump (%s): it is "
+			"not used",
+			mismatch, a, mod->name, b);
 	}
 	return NULL;
 }
