@@ -308,7 +308,10 @@ static struct wh_err *find_tail(struct wh_shapes *s, const struct plain *p, uint
 	    last.info.kind != WH_TYPE_ARRAY || last.info.count)
 		return NULL;
 	*ret_off = m.offset;
-	return wh_shapes_of(s, last.info.elem, ret, &count);
+	WH_TRY(wh_shapes_of(s, last.info.elem, ret, &count));
+	if (*ret == WH_SHAPE_NONE)
+		*ret = WH_SHAPE_ANY; /* text, say */
+	return NULL;
 }
 
 static struct wh_err *compile(struct wh_shapes *s, uint32_t shape, struct filling *f)
@@ -334,7 +337,7 @@ static struct wh_err *compile(struct wh_shapes *s, uint32_t shape, struct fillin
 	sh->n_parts = (uint32_t)f->parts.n;
 	sh->tail = tail;
 	sh->tail_off = tail_off;
-	sh->pointers = tail != WH_SHAPE_NONE;
+	sh->pointers = tail < WH_SHAPE_ANY;
 	for (uint32_t i = 0; i < f->n; i++)
 		sh->pointers |= f->words[i] < WH_SHAPE_ANY;
 	sh->compiled = true;
@@ -362,7 +365,7 @@ static struct wh_err *compile_once(struct wh_shapes *s, uint32_t shape)
 struct wh_err *wh_shapes_get(struct wh_shapes *s, uint32_t shape, const struct wh_shape **ret)
 {
 	WH_TRY(compile_once(s, shape));
-	if (s->v.v[shape].tail != WH_SHAPE_NONE)
+	if (s->v.v[shape].tail < WH_SHAPE_ANY)
 		WH_TRY(compile_once(s, s->v.v[shape].tail));
 	*ret = &s->v.v[shape];
 	return NULL;

@@ -35,7 +35,8 @@ struct wh_shape {
 	uint32_t n_words; /**< fewer than size / word when the type is huge */
 	const struct wh_shape_part *parts;
 	uint32_t n_parts;
-	uint32_t tail; /**< element of an array without length at the end */
+	uint32_t
+		tail; /**< element of an array without length at the end; WH_SHAPE_ANY: says nothing */
 	uint64_t tail_off;
 	struct wh_type type;
 };

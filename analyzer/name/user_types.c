@@ -22,7 +22,7 @@
 #include "analyzer/name/shape.h"
 #include "analyzer/target/target_user.h"
 
-#define BLOCKS_MAX     (1u << 20) /* that get a type, of the live ones and of the leaked ones */
+#define BLOCKS_MAX     (1u << 17) /* that get a type, of the live ones and of the leaked ones */
 #define WORDS_MAX      (1ull << 27)
 #define LATER_MAX      (1u << 21)
 #define ROOTS_MAX      (1u << 20)
@@ -41,6 +41,13 @@ struct typed {
 	enum how how;
 };
 typedef WH_VEC(struct typed) typed_vec;
+
+/* A pointer to @target that was found in an object of type @holder, and the block that it leads to. */
+struct arrival {
+	uint32_t row, seq, target, holder;
+	uint64_t off;
+	enum how how;
+};
 
 /* A variable, or one thread's copy of it. */
 struct root {
@@ -63,8 +70,8 @@ struct wh_user_types {
 	typed_vec typed; /* in order of arrival: the queue of what is to be walked */
 	size_t walked;
 	struct wh_map by_row;
+	WH_VEC(struct arrival) arrivals; /* the next level */
 	typed_vec later;
-	size_t later_taken;
 	WH_VEC(struct root) roots;
 	struct wh_map classes; /* vtable -> shape */
 	WH_VEC(struct candidate) candidates;
@@ -344,38 +351,48 @@ static bool counted_array(struct wh_user_types *ut, const struct wh_shape *sh, s
 	return true;
 }
 
-/*
- * A pointer to @target, found in an object of type @holder, leads to @v.  Elements of an intrusive list are
- * taken for what their neighbour is.
- */
 static struct wh_err *arrive(struct wh_user_types *ut, uint64_t v, uint32_t target, uint32_t holder,
 			     enum how how)
 {
-	uint32_t row = wh_buftab_find(ut->tab, v &= ~ut->u->t->plan.tag_clear), n;
-	const struct wh_shape *sh, *hs;
-	struct typed t = {.row = row, .shape = target};
-	uint64_t off, size;
-	enum fit fit;
-	bool done;
+	uint32_t row = wh_buftab_find(ut->tab, v &= ~ut->u->t->plan.tag_clear);
 
 	if (row == WH_ROW_NONE || wh_buftab_state(ut->tab, row) != WH_BUF_ALLOCATED ||
-	    wh_map_find(&ut->by_row, row, NULL))
+	    ut->arrivals.n >= LATER_MAX || wh_map_find(&ut->by_row, row, NULL))
 		return NULL;
-	t.how = how == HOW_INFERRED ? how : HOW_POINTER;
-	off = v - wh_buftab_addr(ut->tab, row);
-	size = wh_buftab_size(ut->tab, row);
-	WH_TRY(try_class(ut, row, &done));
+	return WH_VEC_PUSH(&ut->arrivals, (struct arrival){.row = row,
+							   .seq = (uint32_t)ut->arrivals.n,
+							   .target = target,
+							   .holder = holder,
+							   .off = v - wh_buftab_addr(ut->tab, row),
+							   .how = how});
+}
+
+/* Elements of an intrusive list are taken for what their neighbour is. */
+static struct wh_err *settle(struct wh_user_types *ut, const struct arrival *a)
+{
+	struct typed t = {.row = a->row, .shape = a->target};
+	uint64_t size = wh_buftab_size(ut->tab, a->row);
+	const struct wh_shape *sh, *hs;
+	enum fit fit;
+	uint32_t n;
+	bool done;
+
+	if (wh_map_find(&ut->by_row, a->row, NULL))
+		return NULL;
+	t.how = a->how == HOW_INFERRED ? a->how : HOW_POINTER;
+	WH_TRY(try_class(ut, a->row, &done));
 	if (done)
 		return NULL;
-	WH_TRY(wh_shapes_get(&ut->shapes, target, &sh));
-	fit = off ? FIT_NOT : fits(ut, sh, size, &t.n);
-	if (fit == FIT_ONE || (off && counted_array(ut, sh, &t, off)))
+	WH_TRY(wh_shapes_get(&ut->shapes, a->target, &sh));
+	fit = a->off ? FIT_NOT : fits(ut, sh, size, &t.n);
+	if (fit == FIT_ONE || (a->off && counted_array(ut, sh, &t, a->off)))
 		return assign_checked(ut, t);
-	WH_TRY(wh_shapes_get(&ut->shapes, holder, &hs));
-	if (wh_shape_has_part(hs, target, off) && fits(ut, hs, size, &n) == FIT_ONE)
-		WH_TRY(assign_later(
-			ut,
-			(struct typed){.row = row, .shape = holder, .n = n, .how = HOW_INFERRED}));
+	WH_TRY(wh_shapes_get(&ut->shapes, a->holder, &hs));
+	if (wh_shape_has_part(hs, a->target, a->off) && fits(ut, hs, size, &n) == FIT_ONE)
+		WH_TRY(assign_later(ut, (struct typed){.row = a->row,
+						       .shape = a->holder,
+						       .n = n,
+						       .how = HOW_INFERRED}));
 	return fit == FIT_NOT ? NULL : assign_later(ut, t);
 }
 
@@ -390,7 +407,7 @@ static struct wh_err *walk(struct wh_user_types *ut, uint64_t addr, uint64_t len
 	WH_TRY(wh_shapes_get(&ut->shapes, shape, &sh));
 	if (!sh->pointers)
 		return NULL;
-	if (n <= 1 && sh->tail == WH_SHAPE_NONE && len > sh->size)
+	if (n <= 1 && sh->tail >= WH_SHAPE_ANY && len > sh->size)
 		len = sh->size;
 	for (uint64_t at = 0; at + w <= len; at += got) {
 		got = wh_read_some(ut->u->r, WH_VIRT, addr + at, ut->buf,
@@ -427,28 +444,97 @@ static struct wh_err *take_later(struct wh_user_types *ut, struct typed t)
 	return assign_checked(ut, t);
 }
 
+static struct wh_err *walk_new(struct wh_user_types *ut)
+{
+	while (ut->walked < ut->typed.n) {
+		const struct typed t = ut->typed.v[ut->walked++];
+
+		if (ut->walked % 1024 == 0) {
+			if (wh_ctx_cancelled(ut->u->t->ctx))
+				return &wh_err_cancelled;
+			wh_ctx_progress(ut->u->t->ctx, "finding types", ut->walked, ut->typed.n);
+		}
+		WH_TRY(walk(ut, wh_buftab_addr(ut->tab, t.row) + t.base,
+			    wh_buftab_size(ut->tab, t.row) - t.base, t.shape, t.n, t.how));
+	}
+	return NULL;
+}
+
+static int arrival_cmp(const void *pa, const void *pb)
+{
+	const struct arrival *a = pa, *b = pb;
+
+	if (a->row != b->row)
+		return a->row < b->row ? -1 : 1;
+	return a->seq < b->seq ? -1 : a->seq > b->seq;
+}
+
+/*
+ * What was arrived at, level by level, each in the order of addresses: blocks lie on few pages then, and
+ * each is read while it is at hand.
+ */
+static struct wh_err *settle_all(struct wh_user_types *ut)
+{
+	struct wh_err *e = walk_new(ut);
+
+	while (!e && ut->arrivals.n) {
+		struct arrival *v = ut->arrivals.v;
+		size_t n = ut->arrivals.n;
+
+		ut->arrivals.v = NULL;
+		ut->arrivals.n = ut->arrivals.cap = 0;
+		wh_sort(v, n, sizeof(*v), arrival_cmp);
+		for (size_t i = 0; !e && i < n; i++) {
+			e = settle(ut, &v[i]);
+			if (!e)
+				e = walk_new(ut);
+		}
+		free(v);
+	}
+	return e;
+}
+
+static int typed_cmp(const void *pa, const void *pb)
+{
+	const struct typed *a = pa, *b = pb;
+
+	return a->row < b->row ? -1 : a->row > b->row;
+}
+
+/* The vague ones, the first of each row; whatever is exact beyond one goes before the next one. */
+static struct wh_err *settle_later(struct wh_user_types *ut)
+{
+	struct typed *v = ut->later.v;
+	size_t n = ut->later.n, kept = 0;
+	struct wh_err *e = NULL;
+	struct wh_map seen = WH_MAP_INIT;
+	bool fresh = false;
+
+	ut->later.v = NULL;
+	ut->later.n = ut->later.cap = 0;
+	for (size_t i = 0; !e && i < n; i++) {
+		e = wh_map_set(&seen, v[i].row, 1, &fresh);
+		if (fresh)
+			v[kept++] = v[i];
+	}
+	wh_map_fini(&seen);
+	wh_sort(v, kept, sizeof(*v), typed_cmp);
+	for (size_t i = 0; !e && i < kept; i++) {
+		e = take_later(ut, v[i]);
+		if (!e)
+			e = settle_all(ut);
+	}
+	free(v);
+	return e;
+}
+
 /* Everything that can be reached from what has a type. */
 static struct wh_err *follow(struct wh_user_types *ut)
 {
-	for (;;) {
-		if (ut->walked < ut->typed.n) {
-			const struct typed t = ut->typed.v[ut->walked++];
-
-			if (ut->walked % 1024 == 0) {
-				if (wh_ctx_cancelled(ut->u->t->ctx))
-					return &wh_err_cancelled;
-				wh_ctx_progress(ut->u->t->ctx, "finding types", ut->walked,
-						ut->typed.n);
-			}
-			WH_TRY(walk(ut, wh_buftab_addr(ut->tab, t.row) + t.base,
-				    wh_buftab_size(ut->tab, t.row) - t.base, t.shape, t.n, t.how));
-		} else if (ut->later_taken < ut->later.n) {
-			WH_TRY(take_later(ut, ut->later.v[ut->later_taken++]));
-		} else {
-			ut->later.n = ut->later_taken = 0;
-			return NULL;
-		}
-	}
+	WH_TRY(settle_all(ut));
+	while (ut->later.n)
+		WH_TRY(settle_later(ut));
+	return NULL;
 }
 
 /* ---- 1: from variables ---- */
@@ -591,6 +677,7 @@ void wh_user_types_destroy(struct wh_user_types *ut)
 	wh_map_fini(&ut->by_size);
 	WH_VEC_FINI(&ut->typed);
 	WH_VEC_FINI(&ut->later);
+	WH_VEC_FINI(&ut->arrivals);
 	WH_VEC_FINI(&ut->roots);
 	WH_VEC_FINI(&ut->candidates);
 	free(ut->buf);
