@@ -22,7 +22,7 @@
 #include "analyzer/name/shape.h"
 #include "analyzer/target/target_user.h"
 
-#define BLOCKS_MAX     (1u << 17) /* that get a type, of the live ones and of the leaked ones */
+#define BLOCKS_MAX     (1u << 15) /* that get a type, of the live ones and of the leaked ones */
 #define WORDS_MAX      (1ull << 27)
 #define LATER_MAX      (1u << 21)
 #define ROOTS_MAX      (1u << 20)
