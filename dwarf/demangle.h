@@ -8,9 +8,16 @@
 
 #include <stdbool.h>
 
-/** Demangled text (caller frees), or NULL when @name is not mangled.  Thread-safe. */
+/**
+ * All return new text that the caller frees, or NULL: not mangled, not understood, longer than any
+ * name that a person would read (a short hostile name can stand for terabytes), or no memory.  Thread-safe.
+ */
+
+/** A function or variable; without parameters, as a stack shows it, unless @with_parameters. */
 char *wh_demangle(const char *name, bool with_parameters);
-/** Class of a vtable or typeinfo symbol ("_ZTV3Foo", "_ZTI3Foo": "Foo"); NULL for others; caller frees. */
+/** A type as typeinfo stores its name ("N4shop6WidgetE": "shop::Widget"; Itanium C++ ABI 5.1, <type>). */
+char *wh_demangle_type(const char *name);
+/** Class of a vtable or typeinfo symbol ("_ZTV3Foo", "_ZTI3Foo": "Foo"). */
 char *wh_demangle_class(const char *name);
 
 #endif

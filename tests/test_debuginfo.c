@@ -17,7 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "dwarf/demangle.h"
 #include "dwarf/dwarf_types.h"
 #include "dwarf/unwind.h"
 #include "tests/gen/gen.h"
@@ -495,34 +494,6 @@ START_TEST(types_of_variables)
 }
 END_TEST
 
-START_TEST(demangles)
-{
-	static const struct {
-		const char *in, *out;
-	} cases[] = {
-		{"_ZN4shop6Widget4sellEi", "shop::Widget::sell(int)"},
-		{"_RNvCskwGfYPst2Cb_3foo16example_function", "foo::example_function"},
-		{"_ZN3foo3bar17h05af221e174051e9E", "foo::bar"},
-		{"main", NULL},
-		{"_Z", NULL},
-	};
-	char *s;
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		s = wh_demangle(cases[i].in, /* with_parameters= */ true);
-		if (cases[i].out)
-			ck_assert_str_eq(s, cases[i].out);
-		else
-			ck_assert_ptr_null(s);
-		free(s);
-	}
-	s = wh_demangle_class("_ZTVN4shop6WidgetE");
-	ck_assert_str_eq(s, "shop::Widget");
-	free(s);
-	ck_assert_ptr_null(wh_demangle_class("_ZN4shop6Widget4sellEi"));
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("debuginfo");
@@ -537,7 +508,6 @@ int main(void)
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 	}
-	tcase_add_test(c, demangles);
 	if (traced) {
 		tcase_add_test(c, modules_and_symbols);
 		tcase_add_test(c, text_from_files);

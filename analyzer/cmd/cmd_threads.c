@@ -44,7 +44,7 @@ static void emit_frame(struct wh_run *run, const struct wh_frame *f, const struc
 
 	wh_emit_object(run->emit, NULL, NULL);
 	wh_emit_hex(run->emit, "address", NULL, f->address);
-	wh_emit_str(run->emit, "symbol", NULL, f->symbol);
+	wh_emit_symbol(run->emit, f->symbol);
 	wh_emit_u64(run->emit, "offset", NULL, f->offset, WH_UNIT_NONE);
 	wh_emit_str(run->emit, "module", NULL, f->module);
 	wh_emit_str(run->emit, "file", NULL, f->file);

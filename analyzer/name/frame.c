@@ -3,14 +3,18 @@
 
 #include <ctype.h>
 #include <fnmatch.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "analyzer/report/emit.h"
+#include "dwarf/demangle.h"
 
 void wh_frame_text(struct wh_strbuf *sb, const struct wh_frame *f)
 {
+	char *name = f->symbol ? wh_demangle(f->symbol, /* with_parameters= */ false) : NULL;
+
 	if (f->symbol) {
-		wh_text_escape(sb, f->symbol);
+		wh_text_escape(sb, name ? name : f->symbol);
 		if (!f->inlined)
 			wh_strbuf_printf(sb, "+0x%llx", (unsigned long long)f->offset);
 	} else {
@@ -30,6 +34,7 @@ void wh_frame_text(struct wh_strbuf *sb, const struct wh_frame *f)
 		wh_text_escape(sb, f->file);
 		wh_strbuf_printf(sb, ":%u", f->line);
 	}
+	free(name);
 }
 
 size_t wh_symbol_stem(const char *symbol)
@@ -58,6 +63,17 @@ void wh_frame_stable(struct wh_strbuf *sb, const struct wh_frame *f)
 		wh_strbuf_printf(sb, "%s+0x%llx", f->module, (unsigned long long)f->offset);
 	else
 		wh_strbuf_puts(sb, f->module ? f->module : "?");
+}
+
+void wh_frame_name(struct wh_strbuf *sb, const struct wh_frame *f)
+{
+	char *name = f->symbol ? wh_demangle(f->symbol, /* with_parameters= */ false) : NULL;
+
+	if (name)
+		wh_strbuf_puts(sb, name);
+	else
+		wh_frame_stable(sb, f);
+	free(name);
 }
 
 /*

@@ -17,9 +17,11 @@ void wh_frame_text(struct wh_strbuf *sb, const struct wh_frame *f);
  */
 size_t wh_symbol_stem(const char *symbol);
 /**
- * Stable name, without offset or address: folded symbol, else "module+0x…" (user modules), else "?".
+ * Stable name, for signatures: without offset or address: folded symbol, else "module+0x…" (user modules), else "?".
  */
 void wh_frame_stable(struct wh_strbuf *sb, const struct wh_frame *f);
+/** The same for people: C++ and Rust names as the source has them. */
+void wh_frame_name(struct wh_strbuf *sb, const struct wh_frame *f);
 /** True for the functions that allocators and their recorders are made of. */
 bool wh_frame_is_allocator(const struct wh_frame *f);
 /** Index of the first frame that is not an allocator's; 0 when all are. */

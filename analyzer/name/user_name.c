@@ -10,11 +10,12 @@
  * Nothing of the contents gets into the name but names of the program's own symbols, so that blocks of
  * one kind group and a report gives no data away.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "analyzer/base/strbuf.h"
-#include "analyzer/name/demangle.h"
 #include "analyzer/target/target_user.h"
+#include "dwarf/demangle.h"
 
 #define NAME_MAX_LEN 512
 #define TEXT_MIN     6
@@ -48,13 +49,24 @@ static bool class_name(struct wh_user *u, uint64_t vptr, struct wh_strbuf *sb)
 {
 	char raw[NAME_MAX_LEN];
 	uint64_t typeinfo;
+	const char *mangled;
 	struct wh_sym s;
 	uint64_t off;
+	char *name;
 
-	if (wh_symtab_find_addr(u->names->syms, vptr, &s, &off) && !strncmp(s.name, "_ZTV", 4))
-		return wh_demangle_type(s.name + 4, sb);
-	return wh_read_word(u->r, vptr - u->p->abi.word, &typeinfo) &&
-	       typeinfo_name(u, typeinfo, raw, sizeof(raw)) && wh_demangle_type(raw, sb);
+	if (wh_symtab_find_addr(u->names->syms, vptr, &s, &off) && !strncmp(s.name, "_ZTV", 4)) {
+		mangled = s.name + 4;
+		name = wh_demangle_class(s.name);
+	} else if (wh_read_word(u->r, vptr - u->p->abi.word, &typeinfo) &&
+		   typeinfo_name(u, typeinfo, raw, sizeof(raw))) {
+		mangled = raw;
+		name = wh_demangle_type(raw);
+	} else {
+		return false;
+	}
+	wh_strbuf_puts(sb, name ? name : mangled);
+	free(name);
+	return true;
 }
 
 bool wh_user_class_name(struct wh_user *u, uint64_t first, struct wh_strbuf *sb)

@@ -92,7 +92,7 @@ static void emit_location(struct wh_emit *e, const struct wh_report *r, const st
 		wh_emit_end(e);
 	}
 	wh_strbuf_clear(&sb);
-	wh_frame_stable(&sb, f);
+	wh_frame_name(&sb, f);
 	wh_emit_array(e, "logicalLocations", NULL);
 	wh_emit_object(e, NULL, NULL);
 	wh_emit_str(e, "fullyQualifiedName", NULL, wh_strbuf_str(&sb));

@@ -32,7 +32,7 @@ void wh_report_site(struct wh_strbuf *sb, const struct wh_leak_group *g)
 
 		if (f->inlined)
 			continue;
-		wh_frame_stable(sb, f);
+		wh_frame_name(sb, f);
 		if (f->symbol && f->module)
 			wh_strbuf_printf(sb, " [%s]", f->module);
 		return;
@@ -62,7 +62,7 @@ static void emit_line(struct wh_emit *e, const struct wh_report *r, const struct
 	wh_emit_array(e, "stack", NULL);
 	for (size_t i = 0; i < g->n_frames; i++) {
 		wh_strbuf_clear(&sb);
-		wh_frame_stable(&sb, &g->frames[i]);
+		wh_frame_name(&sb, &g->frames[i]);
 		wh_emit_str(e, NULL, NULL, wh_strbuf_str(&sb));
 	}
 	wh_emit_end(e);
@@ -112,7 +112,7 @@ struct wh_err *wh_report_folded(FILE *out, const struct wh_report *r)
 		wh_strbuf_clear(&sb);
 		for (size_t k = g->n_frames; k-- > 0;) {
 			wh_strbuf_clear(&name);
-			wh_frame_stable(&name, &g->frames[k]);
+			wh_frame_name(&name, &g->frames[k]);
 			put_folded(&sb, wh_strbuf_str(&name));
 			wh_strbuf_putc(&sb, ';');
 		}

@@ -3,9 +3,11 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "analyzer/name/frame.h"
+#include "dwarf/demangle.h"
 
 const char *wh_leaks_outcome(const struct wh_leaks_view *v)
 {
@@ -125,6 +127,16 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+void wh_emit_symbol(struct wh_emit *e, const char *symbol)
+{
+	char *name = symbol ? wh_demangle(symbol, /* with_parameters= */ true) : NULL;
+
+	wh_emit_str(e, "symbol", NULL, symbol);
+	if (name)
+		wh_emit_str(e, "demangled", NULL, name);
+	free(name);
+}
+
 void wh_emit_frames(struct wh_emit *e, const char *key, const struct wh_frame *f, size_t n)
 {
 	wh_emit_array(e, key, NULL);
@@ -135,7 +147,7 @@ void wh_emit_frames(struct wh_emit *e, const char *key, const struct wh_frame *f
 			file = base_name(file);
 		wh_emit_object(e, NULL, NULL);
 		wh_emit_hex(e, "address", NULL, f[i].address);
-		wh_emit_str(e, "symbol", NULL, f[i].symbol);
+		wh_emit_symbol(e, f[i].symbol);
 		wh_emit_u64(e, "offset", NULL, f[i].offset, WH_UNIT_NONE);
 		wh_emit_str(e, "module", NULL, f[i].module);
 		wh_emit_str(e, "file", NULL, file);
@@ -402,7 +414,7 @@ static void emit_groups_plain(struct wh_emit *e, const struct wh_leaks *l)
 
 		wh_strbuf_clear(&sb);
 		if (g->n_frames)
-			wh_frame_stable(&sb, &g->frames[g->skip]);
+			wh_frame_name(&sb, &g->frames[g->skip]);
 		wh_emit_row(e);
 		wh_emit_cell_u64(e, g->id);
 		wh_emit_cell_str(e, g->signature);

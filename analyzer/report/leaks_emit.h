@@ -48,6 +48,8 @@ void wh_leaks_emit_summary(struct wh_emit *e, const struct wh_leaks_view *v);
 void wh_emit_type(struct wh_emit *e, const struct wh_row_type *t);
 /** "struct node (inferred)": @t->name is not NULL. */
 void wh_type_text(struct wh_strbuf *sb, const struct wh_row_type *t);
+/** Key "symbol": as the program has it; with "demangled" when that is a C++ or Rust name. */
+void wh_emit_symbol(struct wh_emit *e, const char *symbol);
 /** Key "stack": frames for machines; text prints none of it. */
 void wh_emit_frames(struct wh_emit *e, const char *key, const struct wh_frame *f, size_t n);
 /** Lines of a stack for people; @limit 0 = all; @dim frames at the top are the allocator's. */
