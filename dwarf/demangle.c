@@ -31,8 +31,8 @@ static void collect(const char *s, size_t n, void *arg)
 	b->len += n;
 }
 
-static char *run(int (*demangler)(const char *, int, demangle_callbackref, void *), const char *name,
-		 int opts)
+static char *run(int (*demangler)(const char *, int, demangle_callbackref, void *),
+		 const char *name, int opts)
 {
 	struct bounded b;
 

@@ -94,8 +94,10 @@ END_TEST
 /* Stacks show source names; signatures, which baselines keep, the names of the symbol table. */
 START_TEST(frames)
 {
-	struct wh_frame f = {
-		.address = 0x1234, .symbol = "_ZN4shop6Widget4sellEi.cold", .offset = 0x10, .module = "shop"};
+	struct wh_frame f = {.address = 0x1234,
+			     .symbol = "_ZN4shop6Widget4sellEi.cold",
+			     .offset = 0x10,
+			     .module = "shop"};
 	struct wh_strbuf sb = WH_STRBUF_INIT;
 
 	wh_frame_stable(&sb, &f);
