@@ -14,17 +14,23 @@
 /* Forms of mentions; aliases of the target come behind them. */
 enum form { FORM_POINTER, FORM_PAST_END, FORM_ALIAS };
 #define MISSES_SHOWN 8
+#define BATCH	     256 /* addresses that share one search through the dump */
 
 struct subject {
 	struct wh_run *run;
 	struct wh_target *t;
 	const struct wh_marks *marks;
 	struct wh_arena *mem;
+	uint64_t asked;
 	uint32_t row;
 	uint64_t addr, size;
 	wh_alias_vec aliases;
-	wh_search_hits hits;
+	uint32_t first_form; /* in the search; its forms are this + enum form */
+	const struct wh_search_hit *hits;
+	size_t n_hits;
 };
+
+typedef WH_VEC(struct wh_search_want) want_vec;
 
 static const char *class_name(const struct wh_target *t, uint32_t row)
 {
@@ -109,25 +115,63 @@ static struct wh_err *emit_chain(struct subject *s)
 
 /* ---- lost: near misses ---- */
 
-static struct wh_err *find_mentions(struct subject *s)
+static bool is_lost(const struct subject *s)
 {
-	WH_VEC(struct wh_search_want) wants = {0};
-	struct wh_search_want pointer = {s->addr, s->addr + s->size - 1, FORM_POINTER, true};
-	struct wh_search_want past = {s->addr + s->size, s->addr + s->size, FORM_PAST_END, false};
-	struct wh_err *e = WH_VEC_PUSH(&wants, pointer);
+	enum wh_verdict v;
 
-	if (!e)
-		e = WH_VEC_PUSH(&wants, past);
-	if (!e && s->t->ops->aliases)
-		e = s->t->ops->aliases(s->t, s->addr, s->size, &s->aliases);
-	for (size_t i = 0; !e && i < s->aliases.n; i++) {
+	if (s->row == WH_ROW_NONE)
+		return false;
+	v = wh_marks_verdict(s->marks, s->row);
+	return v != WH_VERDICT_REACHABLE && v != WH_VERDICT_NONE;
+}
+
+/* What the search shall look for on behalf of @s; forms are numbered on from *forms. */
+static struct wh_err *want_mentions(struct subject *s, want_vec *wants, uint32_t *forms)
+{
+	uint32_t f = *forms;
+	struct wh_search_want pointer = {s->addr, s->addr + s->size - 1, f + FORM_POINTER, true};
+	struct wh_search_want past = {s->addr + s->size, s->addr + s->size, f + FORM_PAST_END,
+				      false};
+
+	s->first_form = f;
+	WH_TRY(WH_VEC_PUSH(wants, pointer));
+	WH_TRY(WH_VEC_PUSH(wants, past));
+	if (s->t->ops->aliases)
+		WH_TRY(s->t->ops->aliases(s->t, s->addr, s->size, &s->aliases));
+	for (size_t i = 0; i < s->aliases.n; i++) {
 		struct wh_search_want w = {s->aliases.v[i].first, s->aliases.v[i].last,
-					   (uint16_t)(FORM_ALIAS + i), false};
+					   f + FORM_ALIAS + (uint32_t)i, false};
 
-		e = WH_VEC_PUSH(&wants, w);
+		WH_TRY(WH_VEC_PUSH(wants, w));
 	}
-	if (!e)
-		e = wh_search_run(s->run->ctx, s->t->mem, wants.v, wants.n, &s->hits, NULL);
+	*forms = f + FORM_ALIAS + (uint32_t)s->aliases.n;
+	return NULL;
+}
+
+/* One pass through the dump for all lost ones of @subjects; hits come in the order of the forms. */
+static struct wh_err *find_mentions(struct wh_run *run, struct subject *subjects, size_t n,
+				    wh_search_hits *hits)
+{
+	want_vec wants = {0};
+	struct wh_err *e = NULL;
+	uint32_t forms = 0;
+	size_t at = 0;
+
+	for (size_t i = 0; !e && i < n; i++)
+		if (is_lost(&subjects[i]))
+			e = want_mentions(&subjects[i], &wants, &forms);
+	if (!e && wants.n)
+		e = wh_search_run(run->ctx, run->target->mem, wants.v, wants.n, hits, NULL);
+	for (size_t i = 0; !e && i < n; i++) {
+		struct subject *s = &subjects[i];
+
+		if (!is_lost(s))
+			continue;
+		s->hits = hits->n ? hits->v + at : NULL;
+		for (; at < hits->n && hits->v[at].form < s->first_form + FORM_ALIAS + s->aliases.n;
+		     at++)
+			s->n_hits++;
+	}
 	WH_VEC_FINI(&wants);
 	return e;
 }
@@ -193,12 +237,14 @@ static void describe_place(struct subject *s, const struct wh_search_hit *h, str
 
 static const char *form_name(const struct subject *s, const struct wh_search_hit *h)
 {
-	if (h->form == FORM_POINTER)
+	uint32_t form = h->form - s->first_form;
+
+	if (form == FORM_POINTER)
 		return h->aligned ? "pointer in memory that is not read for references"
 				  : "unaligned pointer";
-	if (h->form == FORM_PAST_END)
+	if (form == FORM_PAST_END)
 		return "pointer one past the end";
-	return s->aliases.v[h->form - FORM_ALIAS].form;
+	return s->aliases.v[form - FORM_ALIAS].form;
 }
 
 static bool in_roots(const struct wh_plan *p, uint64_t va)
@@ -229,7 +275,7 @@ static const char *miss_name(struct subject *s, const struct wh_search_hit *h)
 	uint64_t va;
 	uint32_t row;
 
-	if (h->form != FORM_POINTER || !h->aligned || !place_of(s, h, &va))
+	if (h->form != s->first_form + FORM_POINTER || !h->aligned || !place_of(s, h, &va))
 		return form_name(s, h);
 	row = wh_buftab_find(s->t->buftab, va);
 	if (row == s->row)
@@ -253,14 +299,14 @@ static void emit_misses(struct subject *s)
 	size_t shown = 0;
 
 	wh_emit_line(e, WH_STYLE_PLAIN,
-		     s->hits.n ? "What comes near:"
+		     s->n_hits ? "What comes near:"
 			       : "No word in the whole dump comes near: no "
 				 "unaligned, shifted or stale pointer either.");
 	wh_emit_array(e, "near_misses", "");
-	for (size_t i = 0; i < s->hits.n; i++) {
-		const struct wh_search_hit *h = &s->hits.v[i];
+	for (size_t i = 0; i < s->n_hits; i++) {
+		const struct wh_search_hit *h = &s->hits[i];
 
-		shown = i && h->form == s->hits.v[i - 1].form ? shown + 1 : 1;
+		shown = i && h->form == s->hits[i - 1].form ? shown + 1 : 1;
 		wh_strbuf_clear(&sb);
 		describe_place(s, h, &sb);
 		wh_emit_object(e, NULL, shown <= MISSES_SHOWN ? "" : NULL);
@@ -280,7 +326,7 @@ static void emit_misses(struct subject *s)
 	wh_strbuf_fini(&sb);
 }
 
-static struct wh_err *emit_lost(struct subject *s, enum wh_verdict v)
+static void emit_lost(struct subject *s, enum wh_verdict v)
 {
 	struct wh_emit *e = s->run->emit;
 	uint32_t head = wh_marks_head(s->marks, s->row);
@@ -304,9 +350,7 @@ static struct wh_err *emit_lost(struct subject *s, enum wh_verdict v)
 			     (unsigned long long)s->addr,
 			     (unsigned long long)(s->addr + s->size - 1));
 	}
-	WH_TRY(find_mentions(s));
 	emit_misses(s);
-	return NULL;
 }
 
 static struct wh_err *type_of(struct subject *s, uint32_t row, struct wh_row_type *ret)
@@ -315,7 +359,7 @@ static struct wh_err *type_of(struct subject *s, uint32_t row, struct wh_row_typ
 	return s->t->ops->type ? s->t->ops->type(s->t, row, s->mem, ret) : NULL;
 }
 
-static struct wh_err *emit_object(struct subject *s, uint64_t asked)
+static struct wh_err *emit_object(struct subject *s)
 {
 	WH_CLEANUP(wh_strbuf_fini) struct wh_strbuf type_text = WH_STRBUF_INIT;
 	struct wh_row_type type;
@@ -339,13 +383,15 @@ static struct wh_err *emit_object(struct subject *s, uint64_t asked)
 	wh_emit_line(e, WH_STYLE_BOLD, "0x%016llx: %s object of %s, %llu bytes%s%s: %s",
 		     (unsigned long long)s->addr, state, class_name(s->t, s->row),
 		     (unsigned long long)s->size, wh_strbuf_str(&type_text),
-		     asked - s->addr >= s->size ? " (by another name)"
-		     : asked != s->addr		? " (interior address)"
-						: "",
+		     s->asked - s->addr >= s->size ? " (by another name)"
+		     : s->asked != s->addr	   ? " (interior address)"
+						   : "",
 		     v == WH_VERDICT_NONE ? "not judged" : wh_verdict_name(v));
 	if (v == WH_VERDICT_REACHABLE)
 		return emit_chain(s);
-	return v == WH_VERDICT_NONE ? NULL : emit_lost(s, v);
+	if (v != WH_VERDICT_NONE)
+		emit_lost(s, v);
+	return NULL;
 }
 
 /* The row that holds @addr, or that @addr names otherwise (a per-CPU pointer). */
@@ -364,28 +410,56 @@ static uint32_t row_of(const struct wh_target *t, uint64_t addr)
 		       : WH_ROW_NONE;
 }
 
-static struct wh_err *one(struct wh_run *run, const struct wh_marks *marks, uint64_t addr)
+static struct subject subject_of(struct wh_run *run, const struct wh_marks *marks,
+				 struct wh_arena *mem, uint64_t addr)
 {
-	struct wh_arena mem = WH_ARENA_INIT;
-	struct subject s = {.run = run, .t = run->target, .marks = marks, .mem = &mem};
-	struct wh_err *e = NULL;
+	struct subject s = {
+		.run = run, .t = run->target, .marks = marks, .mem = mem, .asked = addr};
 
 	s.row = row_of(s.t, addr);
-	wh_emit_object(run->emit, NULL, "");
-	wh_emit_hex(run->emit, "address", NULL, addr);
-	if (s.row == WH_ROW_NONE) {
-		wh_emit_null(run->emit, "object");
-		wh_emit_line(run->emit, WH_STYLE_BOLD,
-			     "0x%016llx lies in no object; weephole whatis says more",
-			     (unsigned long long)addr);
-	} else {
+	if (s.row != WH_ROW_NONE) {
 		s.addr = wh_buftab_addr(s.t->buftab, s.row);
 		s.size = wh_buftab_size(s.t->buftab, s.row);
-		e = emit_object(&s, addr);
 	}
-	wh_emit_end(run->emit);
-	WH_VEC_FINI(&s.hits);
-	WH_VEC_FINI(&s.aliases);
+	return s;
+}
+
+static struct wh_err *emit_subject(struct subject *s)
+{
+	struct wh_emit *e = s->run->emit;
+
+	wh_emit_object(e, NULL, "");
+	wh_emit_hex(e, "address", NULL, s->asked);
+	if (s->row == WH_ROW_NONE) {
+		wh_emit_null(e, "object");
+		wh_emit_line(e, WH_STYLE_BOLD,
+			     "0x%016llx lies in no object; weephole whatis says more",
+			     (unsigned long long)s->asked);
+	} else {
+		WH_TRY(emit_object(s));
+	}
+	wh_emit_end(e);
+	return NULL;
+}
+
+/* Some of the addresses asked for, from @first on: one search, then their answers in order. */
+static struct wh_err *batch(struct wh_run *run, const struct wh_marks *marks, size_t first,
+			    size_t n)
+{
+	WH_AUTO_FREE struct subject *subjects = wh_calloc(n, sizeof(*subjects));
+	struct wh_arena mem = WH_ARENA_INIT;
+	wh_search_hits hits = {0};
+	struct wh_err *e = subjects ? NULL : &wh_err_nomem;
+
+	for (size_t i = 0; !e && i < n; i++)
+		subjects[i] = subject_of(run, marks, &mem, run->addrs.v[first + i]);
+	if (!e)
+		e = find_mentions(run, subjects, n, &hits);
+	for (size_t i = 0; !e && i < n; i++)
+		e = emit_subject(&subjects[i]);
+	for (size_t i = 0; subjects && i < n; i++)
+		WH_VEC_FINI(&subjects[i].aliases);
+	WH_VEC_FINI(&hits);
 	wh_arena_fini(&mem);
 	return e;
 }
@@ -399,8 +473,8 @@ static struct wh_err *explain(struct wh_run *run)
 	wh_emit_u64(run->emit, "schema", NULL, 1, WH_UNIT_NONE);
 	wh_run_emit_dump(run);
 	wh_emit_array(run->emit, "explanations", "");
-	for (size_t i = 0; i < run->addrs.n; i++)
-		WH_TRY(one(run, marks, run->addrs.v[i]));
+	for (size_t i = 0; i < run->addrs.n; i += BATCH)
+		WH_TRY(batch(run, marks, i, run->addrs.n - i < BATCH ? run->addrs.n - i : BATCH));
 	wh_emit_end(run->emit);
 	if (wh_emit_format(run->emit) == WH_FORMAT_JSON)
 		wh_run_emit_diags(run);

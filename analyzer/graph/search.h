@@ -4,8 +4,10 @@
  * free or leaked objects, dead stacks, page cache.  It answers "who mentions this address at all", which
  * the marks, which obey the plan, do not.
  *
- * Memory is read once, in parallel.  Aligned words are tried against every range; ranges that say so are
- * also tried at every byte.  Hits come sorted by address, the same for any number of threads.
+ * Memory is read once, in parallel, for all ranges together, so that a question about a thousand objects
+ * costs little more than one about a single object.  Aligned words are tried against every range; ranges
+ * that say so are also tried at every byte.  Hits come sorted by form, space and address, the same for
+ * any number of threads.
  */
 #ifndef WH_GRAPH_SEARCH_H
 #define WH_GRAPH_SEARCH_H
@@ -16,14 +18,14 @@
 
 struct wh_search_want {
 	uint64_t first, last; /**< values, inclusive */
-	uint16_t form;	      /**< the caller's number, copied to hits */
+	uint32_t form;	      /**< the caller's number, small, copied to hits */
 	bool unaligned;	      /**< at any byte, not only at word boundaries */
 };
 
 struct wh_search_hit {
 	uint64_t addr;	/**< where the word stands, in `space` */
 	uint64_t value; /**< the word */
-	uint16_t form;
+	uint32_t form;
 	uint8_t space; /**< enum wh_space */
 	bool aligned;
 };
