@@ -41,49 +41,102 @@
 	"ulong cache_color; ulong cache_mincolor; ulong cache_maxcolor; ulong cache_hash_shift; "  \
 	"ulong cache_hash_mask; "
 
+#define KMEM_LISTS                                                                                 \
+	"list_node list_node_t = *list_node list_next; *list_node list_prev;\n"                    \
+	"list list_t = ulong list_size; ulong list_offset; =list_node list_head;\n"                \
+	"avl_node avl_node_t = *avl_node avl_child[2]; ulong avl_pcb; #24/16\n"                    \
+	"avl_tree avl_tree_t = *avl_node avl_root; *void avl_compar; ulong avl_offset; "           \
+	"ulong avl_numnodes; ulong avl_size;\n"
+
+#define KMEM_VMEM                                                                                                                                                         \
+	"vmem_kstat_named = char name[31]; u8 data_type; u64 value[2];\n"                                                                                                 \
+	"vmem_kstat vmem_kstat_t = =vmem_kstat_named vk_mem_inuse; "                                                                                                      \
+	"=vmem_kstat_named vk_mem_import; =vmem_kstat_named vk_mem_total; "                                                                                               \
+	"=vmem_kstat_named vk_source_id; =vmem_kstat_named vk_alloc; =vmem_kstat_named vk_free; "                                                                         \
+	"=vmem_kstat_named vk_wait; =vmem_kstat_named vk_fail; =vmem_kstat_named vk_lookup; "                                                                             \
+	"=vmem_kstat_named vk_search; =vmem_kstat_named vk_rest[4];\n" VMEM_SEG("*_kthread") "vmem vmem_t = char vm_name[30]; u16 vm_cv; ulong vm_lock[1/2]; " VMEM_TAIL( \
+		"ulong vm_min_import; *void vm_source_alloc; *void vm_source_free; *vmem vm_source; "                                                                     \
+		"*vmem vm_next; *void vm_ksp; long vm_nsegfree; ")
+
+#define KMEM_LOGS                                                                                  \
+	"kmem_cpu_log_header kmem_cpu_log_header_t = u8 clh_lock[8]; *void clh_current; "          \
+	"ulong clh_avail; i32 clh_chunk; i32 clh_hits; #64/64\n"                                   \
+	"kmem_log_header kmem_log_header_t = ulong lh_lock[1/2]; *void lh_base; *i32 lh_free; "    \
+	"ulong lh_chunksize; i32 lh_nchunks; i32 lh_head; i32 lh_tail; i32 lh_hits; "              \
+	"=kmem_cpu_log_header lh_cpu[1];\n"
+
+/* struct module is the same from Solaris 2.6 (1996, up to `tail`) to 2019 (sys/kobj.h); hdr is an ELF header. */
+#define MODULES                                                                                    \
+	"modctl modctl_t = *modctl mod_next; *modctl mod_prev; i32 mod_id; *module mod_mp; "       \
+	"*void mod_inprogress_thread; *void mod_modinfo; *void mod_linkage; *char mod_filename; "  \
+	"*char mod_modname;\n"                                                                     \
+	"module = i32 total_allocated; ulong hdr[8/13]; *void shdrs; *void symhdr; *void strhdr; " \
+	"*char depends_on; ulong symsize; *char symspace; i32 flags; ulong text_size; "            \
+	"ulong data_size; *char text; *char data; u32 symtbl_section; *void symtbl; "              \
+	"*char strings; u32 hashsize; *void buckets; *void chains; u32 nsyms; u32 bss_align; "     \
+	"ulong bss_size; ulong bss; *char filename; *void head; *void tail; *void destination; "   \
+	"*void machdata; *char ctfdata; ulong ctfsize; *char fbt_tab; ulong fbt_size; "            \
+	"ulong fbt_nentries; *char textwin; *char textwin_base; *void sdt_probes; "                \
+	"ulong sdt_nprobes; *char sdt_tab; ulong sdt_size; *char sigdata; ulong sigsize;\n"
+
+#define SLAB_2008                                                                                  \
+	"kmem_slab kmem_slab_t = *kmem_cache slab_cache; *void slab_base; =avl_node slab_link; "   \
+	"*kmem_bufctl slab_head; long slab_refcnt; long slab_chunks; u32 slab_stuck_offset; "      \
+	"u16 slab_later_count; u16 slab_flags;\n"                                                  \
+	"kmem_magtype kmem_magtype_t = i16 mt_magsize; i32 mt_align; ulong mt_minbuf; "            \
+	"ulong mt_maxbuf; *kmem_cache mt_cache;\n"                                                 \
+	"kmem_cpu_cache kmem_cpu_cache_t = u8 cc_lock[8]; u64 cc_alloc; u64 cc_free; "             \
+	"*kmem_magazine cc_loaded; *kmem_magazine cc_ploaded; i32 cc_flags; i16 cc_rounds; "       \
+	"i16 cc_prounds; i16 cc_magsize; i16 cc_dump_rounds; i16 cc_dump_prounds; #64/64\n"
+
+#define CACHE_2008                                                                                                     \
+	"kmem_cache kmem_cache_t = u64 cache_slab_create; u64 cache_slab_destroy; "                                    \
+	"u64 cache_slab_alloc; u64 cache_slab_free; u64 cache_alloc_fail; u64 cache_buftotal; "                        \
+	"u64 cache_bufmax; u64 cache_bufslab; u64 cache_reap; u64 cache_rescale; "                                     \
+	"u64 cache_lookup_depth; u64 cache_depot_contention; u64 cache_depot_contention_prev; "                        \
+	"char cache_name[32]; ulong cache_bufsize; ulong cache_align; *void cache_constructor; "                       \
+	"*void cache_destructor; *void cache_reclaim; *void cache_move; *void cache_private; "                         \
+	"*vmem cache_arena; i32 cache_cflags; i32 cache_flags; u32 cache_mtbf; "                                       \
+	"*void cache_kstat; =list_node cache_link; ulong cache_lock[1/2]; ulong cache_chunksize; "                     \
+	"ulong cache_slabsize; ulong cache_maxchunks; " CACHE_GEOMETRY(                                                \
+		"kmem") "=list cache_complete_slabs; ulong cache_complete_slab_count; =avl_tree cache_partial_slabs; " \
+			"ulong cache_partial_binshift; *kmem_cache cache_bufctl_cache; "                               \
+			"**kmem_bufctl cache_hash_table; *void cache_defrag; "                                         \
+			"ulong cache_depot_lock[1/2]; *kmem_magtype cache_magtype; "                                   \
+			"=kmem_maglist cache_full; =kmem_maglist cache_empty; "                                        \
+			"*void cache_dumpfreelist; *void cache_dumplog; "                                              \
+			"=kmem_cpu_cache cache_cpu[1];\n"
+
+/* Before the slab consolidator of 2008: OpenSolaris of 2005, uts/common/sys/kmem_impl.h 1.16. */
+#define SLAB_2005                                                                                  \
+	"kmem_slab kmem_slab_t = *kmem_cache slab_cache; *void slab_base; *kmem_slab slab_next; "  \
+	"*kmem_slab slab_prev; *kmem_bufctl slab_head; long slab_refcnt; long slab_chunks;\n"      \
+	"kmem_magtype kmem_magtype_t = i32 mt_magsize; i32 mt_align; ulong mt_minbuf; "            \
+	"ulong mt_maxbuf; *kmem_cache mt_cache;\n"                                                 \
+	"kmem_cpu_cache kmem_cpu_cache_t = u8 cc_lock[8]; u64 cc_alloc; u64 cc_free; "             \
+	"*kmem_magazine cc_loaded; *kmem_magazine cc_ploaded; i32 cc_rounds; i32 cc_prounds; "     \
+	"i32 cc_magsize; i32 cc_flags; #64/64\n"
+
+#define CACHE_2005                                                                                  \
+	"kmem_cache kmem_cache_t = u64 cache_slab_create; u64 cache_slab_destroy; "                 \
+	"u64 cache_slab_alloc; u64 cache_slab_free; u64 cache_alloc_fail; u64 cache_buftotal; "     \
+	"u64 cache_bufmax; u64 cache_rescale; u64 cache_lookup_depth; "                             \
+	"u64 cache_depot_contention; u64 cache_depot_contention_prev; char cache_name[32]; "        \
+	"ulong cache_bufsize; ulong cache_align; *void cache_constructor; "                         \
+	"*void cache_destructor; *void cache_reclaim; *void cache_private; *vmem cache_arena; "     \
+	"i32 cache_cflags; i32 cache_flags; u32 cache_mtbf; u32 cache_pad1; *void cache_kstat; "    \
+	"*kmem_cache cache_next; *kmem_cache cache_prev; ulong cache_lock[1/2]; "                   \
+	"ulong cache_chunksize; ulong cache_slabsize; " CACHE_GEOMETRY(                             \
+		"kmem") "*kmem_slab cache_freelist; =kmem_slab cache_nullslab; "                    \
+			"*kmem_cache cache_bufctl_cache; **kmem_bufctl cache_hash_table; "          \
+			"*void cache_pad2; ulong cache_depot_lock[1/2]; "                           \
+			"*kmem_magtype cache_magtype; *void cache_pad3; =kmem_maglist cache_full; " \
+			"=kmem_maglist cache_empty; =kmem_cpu_cache cache_cpu[1];\n"
+
 const char wh_profile_kmem[] =
-	"list_node list_node_t = *list_node list_next; *list_node list_prev;\n"
-	"list list_t = ulong list_size; ulong list_offset; =list_node list_head;\n"
-	"avl_node avl_node_t = *avl_node avl_child[2]; ulong avl_pcb; #24/16\n"
-	"avl_tree avl_tree_t = *avl_node avl_root; *void avl_compar; ulong avl_offset; "
-	"ulong avl_numnodes; ulong avl_size;\n" BUFCTL(
-		"kmem",
-		"*_kthread") "kmem_slab kmem_slab_t = *kmem_cache slab_cache; *void slab_base; =avl_node slab_link; "
-			     "*kmem_bufctl slab_head; long slab_refcnt; long slab_chunks; u32 slab_stuck_offset; "
-			     "u16 slab_later_count; u16 slab_flags;\n"
-			     "kmem_magtype kmem_magtype_t = i16 mt_magsize; i32 mt_align; ulong mt_minbuf; "
-			     "ulong mt_maxbuf; *kmem_cache mt_cache;\n"
-			     "kmem_cpu_cache kmem_cpu_cache_t = u8 cc_lock[8]; u64 cc_alloc; u64 cc_free; "
-			     "*kmem_magazine cc_loaded; *kmem_magazine cc_ploaded; i32 cc_flags; i16 cc_rounds; "
-			     "i16 cc_prounds; i16 cc_magsize; i16 cc_dump_rounds; i16 cc_dump_prounds; #64/64\n"
-			     "vmem_kstat_named = char name[31]; u8 data_type; u64 value[2];\n"
-			     "vmem_kstat vmem_kstat_t = =vmem_kstat_named vk_mem_inuse; =vmem_kstat_named vk_mem_import; "
-			     "=vmem_kstat_named vk_mem_total; =vmem_kstat_named vk_source_id; =vmem_kstat_named vk_alloc; "
-			     "=vmem_kstat_named vk_free; =vmem_kstat_named vk_wait; =vmem_kstat_named vk_fail; "
-			     "=vmem_kstat_named vk_lookup; =vmem_kstat_named vk_search; =vmem_kstat_named vk_rest[4];\n" VMEM_SEG("*_kthread") "vmem vmem_t = char vm_name[30]; u16 vm_cv; ulong vm_lock[1/2]; " VMEM_TAIL(
-				     "ulong vm_min_import; *void vm_source_alloc; *void vm_source_free; "
-				     "*vmem vm_source; *vmem vm_next; *void vm_ksp; long vm_nsegfree; ") "kmem_cache kmem_cache_t = u64 cache_slab_create; u64 cache_slab_destroy; "
-													 "u64 cache_slab_alloc; u64 cache_slab_free; u64 cache_alloc_fail; u64 cache_buftotal; "
-													 "u64 cache_bufmax; u64 cache_bufslab; u64 cache_reap; u64 cache_rescale; "
-													 "u64 cache_lookup_depth; u64 cache_depot_contention; u64 cache_depot_contention_prev; "
-													 "char cache_name[32]; ulong cache_bufsize; ulong cache_align; *void cache_constructor; "
-													 "*void cache_destructor; *void cache_reclaim; *void cache_move; *void cache_private; "
-													 "*vmem cache_arena; i32 cache_cflags; i32 cache_flags; u32 cache_mtbf; "
-													 "*void cache_kstat; =list_node cache_link; ulong cache_lock[1/2]; ulong cache_chunksize; "
-													 "ulong cache_slabsize; ulong cache_maxchunks; " CACHE_GEOMETRY(
-														 "kmem") "=list cache_complete_slabs; ulong cache_complete_slab_count; "
-															 "=avl_tree cache_partial_slabs; ulong cache_partial_binshift; *kmem_cache cache_bufctl_cache; "
-															 "**kmem_bufctl cache_hash_table; *void cache_defrag; ulong cache_depot_lock[1/2]; "
-															 "*kmem_magtype cache_magtype; =kmem_maglist cache_full; =kmem_maglist cache_empty; "
-															 "*void cache_dumpfreelist; *void cache_dumplog; =kmem_cpu_cache cache_cpu[1];\n"
-															 "kmem_cpu_log_header kmem_cpu_log_header_t = u8 clh_lock[8]; *void clh_current; "
-															 "ulong clh_avail; i32 clh_chunk; i32 clh_hits; #64/64\n"
-															 "kmem_log_header kmem_log_header_t = ulong lh_lock[1/2]; *void lh_base; *i32 lh_free; "
-															 "ulong lh_chunksize; i32 lh_nchunks; i32 lh_head; i32 lh_tail; i32 lh_hits; "
-															 "=kmem_cpu_log_header lh_cpu[1];\n"
-															 "modctl modctl_t = *modctl mod_next; *modctl mod_prev; i32 mod_id; *module mod_mp; "
-															 "*void mod_inprogress_thread; *void mod_modinfo; *void mod_linkage; *char mod_filename; "
-															 "*char mod_modname;\n";
+	KMEM_LISTS BUFCTL("kmem", "*_kthread") SLAB_2008 KMEM_VMEM CACHE_2008 KMEM_LOGS MODULES;
+const char wh_profile_kmem_2005[] =
+	KMEM_LISTS BUFCTL("kmem", "*_kthread") SLAB_2005 KMEM_VMEM CACHE_2005 KMEM_LOGS MODULES;
 
 #define STREAMS_COMMON                                                                             \
 	"msgb mblk_t = *msgb b_next; *msgb b_prev; *msgb b_cont; *u8 b_rptr; *u8 b_wptr; "         \

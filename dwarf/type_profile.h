@@ -32,6 +32,7 @@ extern const struct wh_type_provider_ops wh_profile_provider;
 
 /* The texts (profile_illumos.c). */
 extern const char wh_profile_kmem[];	      /**< illumos kernel: kmem, vmem, modules */
+extern const char wh_profile_kmem_2005[];     /**< the same before kmem's consolidator of 2008 */
 extern const char wh_profile_streams[];	      /**< STREAMS with the flow trace since 6646362 */
 extern const char wh_profile_streams_old[];   /**< the flow trace before it */
 extern const char wh_profile_umem[];	      /**< libumem of illumos */

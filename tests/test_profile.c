@@ -116,12 +116,36 @@ START_TEST(test_kmem)
 		{LP64, "vmem", "vm_kstat", 2968},
 		{LP64, "modctl", "mod_mp", 24},
 		{LP64, "modctl", "mod_modname", 64},
+		{LP64, "module", "shdrs", 72},
+		{LP64, "module", "text_size", 128},
+		{LP64, "module", "text", 144},
+		{LP64, "module", "bss", 224},
+		{LP64, "module", "ctfdata", 272},
+		{LP64, "module", NULL, 376},
+		{I386, "module", "shdrs", 56},
+		{I386, "module", "text_size", 84},
+		{I386, "module", "bss", 136},
+		{I386, "module", "ctfdata", 160},
 		{I386, "kmem_bufctl_audit", NULL, 100},
 		{I386, "kmem_bufctl_audit", "bc_stack", 40},
 		{I386, "kmem_buftag", NULL, 16},
 	};
 
+	/* Before 2008; those offsets from the declarations of 2005, by hand. */
+	static const struct want old[] = {
+		{LP64, "kmem_slab", NULL, 56},
+		{LP64, "kmem_cpu_cache", "cc_rounds", 40},
+		{LP64, "kmem_cpu_cache", "cc_flags", 52},
+		{LP64, "kmem_cache", "cache_name", 88},
+		{LP64, "kmem_cache", "cache_next", 200},
+		{LP64, "kmem_cache", "cache_chunksize", 224},
+		{LP64, "kmem_cache", "cache_freelist", 312},
+		{LP64, "kmem_cache", "cache_hash_table", 384},
+		{LP64, "kmem_cache", "cache_cpu", 504},
+	};
+
 	CHECK(wh_profile_kmem, w);
+	CHECK(wh_profile_kmem_2005, old);
 }
 END_TEST
 

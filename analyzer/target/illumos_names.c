@@ -22,6 +22,7 @@
 
 #define CTF_MAX	     (64u << 20)
 #define MODULE_PROBE 1024
+#define MODULE_MAX   (1u << 30) /* [bytes]; no module has as much text, data or bss */
 #define CTF_PREAMBLE 0xcff1
 #define CTF_SLACK    4096
 enum { CTF_HEADER_V1 = 24, CTF_HEADER = 36 };
@@ -303,6 +304,26 @@ static void module_read(struct wh_illumos_target *il, const struct module_layout
 	word_at(il, m->mp, l->bss_size, &m->bss_size);
 }
 
+/* A layout that is not the dump's own must make sense: a function in each text, no extent beyond reason. */
+static bool modules_make_sense(const struct wh_illumos_target *il)
+{
+	size_t good = 0;
+
+	for (size_t i = 0; i < il->modules.n; i++) {
+		const struct wh_imodule *m = &il->modules.v[i];
+		struct wh_sym s;
+		uint64_t off;
+
+		if (m->text_size >= MODULE_MAX || m->data_size >= MODULE_MAX ||
+		    m->bss_size >= MODULE_MAX)
+			continue;
+		good += !m->text_size ||
+			(wh_illumos_symbol(il, m->text + m->text_size - 1, &s, &off) &&
+			 s.addr >= m->text);
+	}
+	return good * 2 > il->modules.n;
+}
+
 static void modules_detail(struct wh_illumos_target *il)
 {
 	struct module_layout l;
@@ -313,10 +334,10 @@ static void modules_detail(struct wh_illumos_target *il)
 		wh_err_destroy(e);
 		return;
 	}
-	il->module_layout = true;
 	wh_types_sizeof(il->types, "module", &il->module_size);
 	for (size_t i = 0; i < il->modules.n; i++)
 		module_read(il, &l, &il->modules.v[i]);
+	il->module_layout = modules_make_sense(il);
 }
 
 /* ---- types ---- */
@@ -349,11 +370,15 @@ static struct wh_err *dwarf_open(struct wh_illumos_target *il, struct wh_types *
 struct wh_err *wh_illumos_names_open(struct wh_illumos_target *il)
 {
 	struct wh_types *boot, *final;
+	uint64_t list;
+	/* The list of caches got its own head when slabs were put into trees, in 2008. */
+	const char *kmem = !wh_illumos_find_symbol(il, "kmem_caches", &list) ? wh_profile_kmem_2005
+									     : wh_profile_kmem;
 
 	/* First with what is built in: enough to walk the module list. */
 	WH_TRY(wh_types_create(&il->types));
 	boot = il->types;
-	WH_TRY(profile_add(il, boot, wh_profile_kmem));
+	WH_TRY(profile_add(il, boot, kmem));
 	WH_TRY(modules_list(il, "modules"));
 	WH_TRY(modules_list(il, "kdi_dmods"));
 
@@ -362,7 +387,7 @@ struct wh_err *wh_illumos_names_open(struct wh_illumos_target *il)
 	wh_types_destroy(boot);
 	WH_TRY(ctf_open(il, final));
 	WH_TRY(dwarf_open(il, final));
-	WH_TRY(profile_add(il, final, wh_profile_kmem));
+	WH_TRY(profile_add(il, final, kmem));
 	modules_detail(il);
 	return NULL;
 }

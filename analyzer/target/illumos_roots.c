@@ -2,7 +2,8 @@
 /*
  * The roots of an illumos kernel, in the order and with the extents of ::findleaks: page counters, free but
  * constructed buffers, module data, thread stacks (illumos_threads.c), kstats.  Without a layout of modules
- * (no CTF) the extents of all variables stand in for module data.
+ * that fits the dump the extents of all variables stand in for module data, and what they leave out makes
+ * verdicts unknown.
  */
 #include "analyzer/target/illumos.h"
 
@@ -51,26 +52,29 @@ static struct wh_err *root(struct planner *p, uint16_t kind, uint64_t start, uin
 	return wh_plan_add_root(&p->il->t->plan, kind, WH_VIRT, start, start, end - start);
 }
 
+/* Without type data of what they point to, the rest of the page counts: those maps are small. */
 static struct wh_err *plan_page_counters(struct planner *p)
 {
 	struct wh_illumos_target *il = p->il;
 	uint64_t size, w = il->kmem.abi.word;
-	uint32_t nodes;
+	bool typed = wh_types_sizeof(il->types, "hw_page_map_t", &size) && size <= 65536;
+	uint32_t nodes = 0;
 	struct wh_sym s;
 
 	if (!wh_symtab_find_name(il->syms, NULL, "page_counters", 0, &s) ||
-	    !wh_types_sizeof(il->types, "hw_page_map_t", &size) || size > 65536 ||
-	    !wh_kmem_var_u32(&il->kmem, "max_mem_nodes", &nodes) || nodes > 4096) {
+	    (typed && (!wh_kmem_var_u32(&il->kmem, "max_mem_nodes", &nodes) || nodes > 4096))) {
 		wh_diag_add(il->t->ctx->diags, WH_DIAG_NOTE, "page-counters", 0,
-			    "page_counters, hw_page_map_t or max_mem_nodes is missing: page "
-			    "counters are not roots");
+			    "page_counters or max_mem_nodes is missing: page counters are not "
+			    "roots");
 		return NULL;
 	}
 	for (uint64_t i = 0; i < s.size / w && i < 65536; i++) {
 		uint64_t at;
 
 		if (wh_read_word(il->r, s.addr + i * w, &at) && at)
-			WH_TRY(root(p, p->counters, at, size * nodes));
+			WH_TRY(root(p, p->counters, at,
+				    typed ? size * nodes
+					  : il->page_size - (at & (il->page_size - 1))));
 	}
 	return NULL;
 }
@@ -120,9 +124,13 @@ static struct wh_err *plan_modules(struct planner *p)
 	struct wh_illumos_target *il = p->il;
 
 	if (!il->module_layout || !il->modules.n) {
-		wh_diag_add(il->t->ctx->diags, WH_DIAG_WARN, "module-layout", 0,
-			    "no layout of struct module (no CTF in the dump): the pages of all "
-			    "variables that have symbols are roots instead of module data and bss");
+		wh_diag_add(
+			il->t->ctx->diags, WH_DIAG_WARN, "module-layout", 0,
+			"no layout of struct module fits (no CTF in the dump): the pages of all "
+			"variables that have symbols are roots instead of module data and bss; "
+			"what only other data refer to is unknown");
+		WH_TRY(wh_plan_add_missing(&il->t->plan, WH_CLASS_ANY, 0, il->page_size,
+					   WH_MEM_EXCLUDED));
 		return plan_variables(p);
 	}
 	for (size_t i = 0; i < il->modules.n; i++) {

@@ -376,8 +376,9 @@ static struct wh_err *no_caches(struct wh_illumos_target *il)
 	return wh_err_new(
 		WH_ERR_BAD_DATA,
 		"no buffer can be found, %s at %#llx leads to no cache: the first should be "
-		"at %#llx: %s",
-		var, (unsigned long long)list, (unsigned long long)first, why);
+		"at %#llx%s: %s",
+		var, (unsigned long long)list, (unsigned long long)first,
+		il->ctf_count ? "" : " by the built-in layout (the dump has no CTF)", why);
 }
 
 /* The caches are there, but nothing of what they hold: the first structure that is missing says why. */
