@@ -236,15 +236,17 @@ static bool is_program_cache(const struct wh_kmem_cache *c)
 static struct wh_err *add_thread_list(struct wh_umem *u, const struct wh_kmem_cache *c, uint64_t tp,
 				      struct wh_map *ret)
 {
-	size_t w = u->p->abi.word;
+	size_t w = u->p->abi.word, got;
+	uint8_t ulwp[ULWP_SPAN];
 
-	for (uint64_t at = 0; tp && at < ULWP_SPAN; at += w) {
+	if (!tp || !wh_kmem_spend(&u->k, sizeof(ulwp) / w))
+		return NULL;
+	got = wh_read_some(u->p->r, WH_VIRT, tp, ulwp, sizeof(ulwp), NULL);
+	for (size_t at = 0; at + w <= got; at += w) {
 		const struct wh_kmem_buf *b;
-		uint64_t buf;
+		uint64_t buf = wh_get_word(u->p->abi, ulwp + at);
 		bool fresh = true;
 
-		if (!wh_read_word(u->p->r, tp + at, &buf))
-			break;
 		while (fresh && buf && (b = wh_kmem_find_buf(c, buf)) && b->addr == buf) {
 			WH_TRY(wh_map_set(ret, buf, 1, &fresh));
 			if (!wh_read_word(u->p->r, buf, &buf))
@@ -254,28 +256,28 @@ static struct wh_err *add_thread_list(struct wh_umem *u, const struct wh_kmem_ca
 	return NULL;
 }
 
+/* @counts, if given, gets how many each thread keeps. */
 static struct wh_err *add_thread_lists(struct wh_umem *u, const struct wh_kmem_cache *c,
-				       struct wh_map *ret)
+				       struct wh_map *ret, uint64_t *counts)
 {
-	for (size_t i = 0; (c->flags & WH_UMF_PTC) && i < u->p->threads.n; i++)
+	for (size_t i = 0; (c->flags & WH_UMF_PTC) && i < u->p->threads.n; i++) {
+		size_t before = ret->n;
+
 		WH_TRY(add_thread_list(u, c, u->p->threads.v[i].tp, ret));
+		if (counts)
+			counts[i] = ret->n - before;
+	}
 	return NULL;
 }
 
-bool wh_umem_thread_cached(struct wh_umem *u, const struct wh_kmem_cache *c, size_t thread,
-			   uint64_t *ret)
+struct wh_err *wh_umem_thread_cached(struct wh_umem *u, const struct wh_kmem_cache *c,
+				     uint64_t *counts)
 {
 	struct wh_map seen = WH_MAP_INIT;
-	struct wh_err *e = NULL;
+	struct wh_err *e = add_thread_lists(u, c, &seen, counts);
 
-	if (c->flags & WH_UMF_PTC)
-		e = add_thread_list(u, c, u->p->threads.v[thread].tp, &seen);
-	*ret = seen.n;
 	wh_map_fini(&seen);
-	if (!e)
-		return true;
-	wh_err_destroy(e);
-	return false;
+	return e;
 }
 
 static struct wh_err *add_bufs(struct wh_umem *u, struct wh_kmem_cache *c, const struct wh_map *ptc)
@@ -312,7 +314,7 @@ static struct wh_err *add_cache(struct wh_umem *u, struct wh_kmem_cache *c)
 	struct wh_err *e = wh_kmem_walk(&u->k, c);
 
 	if (!e)
-		e = add_thread_lists(u, c, &ptc);
+		e = add_thread_lists(u, c, &ptc, NULL);
 	if (!e)
 		e = add_bufs(u, c, &ptc);
 	wh_map_fini(&ptc);
@@ -357,6 +359,10 @@ static struct wh_err *umem_build(void *priv)
 	for (size_t i = 0; i < u->k.caches.n; i++)
 		if (is_program_cache(&u->k.caches.v[i]))
 			WH_TRY(add_cache(u, &u->k.caches.v[i]));
+	/* What was not read may hold anything. */
+	if (u->k.spent)
+		WH_TRY(wh_plan_add_missing(&u->p->t->plan, WH_CLASS_ANY, 0, u->k.page_size,
+					   WH_MEM_CORRUPT));
 	WH_TRY(add_arena(u, "umem_oversize", &u->cls_oversize));
 	WH_TRY(add_arena(u, "umem_memalign", &u->cls_memalign));
 	wh_kmem_sort_seg_rows(&u->k);

@@ -7,7 +7,9 @@
 
 #include "analyzer/base/hashmap.h"
 #include "analyzer/base/limits.h"
+#include "formats/stream.h"
 
+#define WORK_MAX       (1ull << 29) /* steps: some seconds */
 #define CACHE_SPAN_MAX 16384
 
 bool wh_kmem_field(struct wh_kmem *k, uint64_t base, struct wh_field f, uint64_t *ret)
@@ -264,8 +266,35 @@ static void read_limits(struct wh_kmem *k)
 		k->lite_count = n;
 }
 
+/* A buffer takes eight bytes or more of the memory that was dumped, or a fraction of that when compressed. */
+static uint64_t work_for(const struct wh_dump *d)
+{
+	uint64_t n = 1u << 24;
+
+	for (size_t i = 0; i < d->n_streams && n < WORK_MAX; i++)
+		n += wh_stream_size(d->streams[i]) < WORK_MAX ? 8 * wh_stream_size(d->streams[i])
+							      : WORK_MAX;
+	return n < WORK_MAX ? n : WORK_MAX;
+}
+
+bool wh_kmem_spend(struct wh_kmem *k, uint64_t n)
+{
+	if (n <= k->work) {
+		k->work -= n;
+		return true;
+	}
+	k->work = 0;
+	k->spent = true;
+	wh_diag_add(k->ctx->diags, WH_DIAG_ERROR, "kmem-work", 0,
+		    "the lists of %s name more buffers than the dump has room for: the rest is not "
+		    "read",
+		    k->flavour->name);
+	return false;
+}
+
 struct wh_err *wh_kmem_open(struct wh_kmem *k)
 {
+	k->work = work_for(wh_mem_dump(wh_reader_mem(k->r)));
 	WH_TRY(wh_kmem_resolve(k));
 	read_limits(k);
 	WH_TRY(wh_kmem_read_arenas(k));

@@ -180,6 +180,8 @@ struct wh_kmem {
 	uint64_t audit_size;  /**< [bytes] of one */
 	uint64_t seg_read;    /**< [bytes] of a segment that exist (vmem_seg_size) */
 	uint32_t lite_count;
+	uint64_t work; /**< what may still be spent on walks; see wh_kmem_spend */
+	bool spent;    /**< it did not suffice: buffers are missing */
 	WH_VEC(struct wh_kmem_cache) caches;	 /**< in list order */
 	WH_VEC(struct wh_vmem) arenas;		 /**< in list order */
 	WH_VEC(struct wh_kmem_seg_row) seg_rows; /**< by start, once the table is built */
@@ -193,6 +195,13 @@ struct wh_err *wh_kmem_open(struct wh_kmem *k) WH_MUST_CHECK;
 void wh_kmem_fini(struct wh_kmem *k);
 /** Reads all per-cache structures once; what is found afterwards is in the cache. */
 struct wh_err *wh_kmem_walk(struct wh_kmem *k, struct wh_kmem_cache *c) WH_MUST_CHECK;
+
+/**
+ * Takes @n steps (words read; four for what is kept) from the budget of all walks together, which grows with
+ * the size of the files: structures of a damaged dump may name the same memory again and again.  False, and
+ * a diagnostic once, when it is used up.
+ */
+bool wh_kmem_spend(struct wh_kmem *k, uint64_t n);
 
 /** Adds the free lists of slabs (c->free, c->slabs, c->slab_frees) of caches that keep a hash. */
 struct wh_err *wh_kmem_walk_free(struct wh_kmem *k, struct wh_kmem_cache *c) WH_MUST_CHECK;

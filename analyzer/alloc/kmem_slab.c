@@ -268,6 +268,10 @@ static struct wh_err *small_slab(struct wh_kmem *k, struct wh_kmem_cache *c, uin
 		damage(k, c, addr, "a slab that contradicts itself");
 		return NULL;
 	}
+	if (!wh_kmem_spend(k, 4 * (uint64_t)s.chunks)) {
+		c->damaged = true;
+		return NULL;
+	}
 	memset(state, CHUNK_USED, (size_t)s.chunks);
 	if (!freelist_walk(k, c, &s, state, &missing)) {
 		damage(k, c, addr, "a broken free list of the slab");
@@ -310,7 +314,7 @@ static struct wh_err *slab_free_bufctls(struct wh_kmem *k, struct wh_kmem_cache 
 	uint64_t at = s->head, addr;
 	int64_t want = s->refcnt == REFCNT_LIES ? s->chunks : s->chunks - s->refcnt, n = 0;
 
-	for (; at && n <= want; n++) {
+	for (; at && n <= want && wh_kmem_spend(k, 4); n++) {
 		uint64_t off;
 
 		if (!wh_kmem_field(k, at, k->l.bc_addr, &addr))
@@ -396,7 +400,7 @@ struct wh_err *wh_kmem_recover(struct wh_kmem *k, struct wh_kmem_cache *c)
 		struct slab s;
 		int64_t n = 0;
 
-		if (!slab_read(k, c, slabs.v[i], &s))
+		if (!slab_read(k, c, slabs.v[i], &s) || !wh_kmem_spend(k, 4 * (uint64_t)s.chunks))
 			continue;
 		for (int64_t j = 0; j < s.chunks; j++)
 			n += known_free(c, s.base + (uint64_t)j * c->chunksize);

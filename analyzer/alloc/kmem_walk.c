@@ -37,6 +37,8 @@ static void damage(struct wh_kmem *k, struct wh_kmem_cache *c, const char *id, u
 static struct wh_err *mag_rounds(struct wh_kmem *k, struct wh_kmem_cache *c, uint64_t mag,
 				 uint64_t rounds)
 {
+	if (!wh_kmem_spend(k, 4 * rounds))
+		rounds = 0;
 	for (uint64_t i = 0; i < rounds; i++) {
 		uint64_t buf;
 
@@ -61,7 +63,7 @@ static struct wh_err *mag_depot(struct wh_kmem *k, struct wh_kmem_cache *c)
 		e = wh_map_set(&seen, mag, 1, &fresh);
 		if (e)
 			break;
-		if (!fresh || n >= MAGAZINES_MAX) {
+		if (!fresh || n >= MAGAZINES_MAX || !wh_kmem_spend(k, 4)) {
 			damage(k, c, "kmem-magazine-damaged", mag, "the depot list loops");
 			break;
 		}
@@ -102,7 +104,7 @@ static struct wh_err *mag_cpu(struct wh_kmem *k, struct wh_kmem_cache *c, uint64
 	uint64_t flags = 0, mag, allocs = 0;
 	bool diverted;
 
-	if (!wh_kmem_field(k, cpu, l->cpu_flags, &flags))
+	if (!wh_kmem_spend(k, 8) || !wh_kmem_field(k, cpu, l->cpu_flags, &flags))
 		return NULL;
 	wh_kmem_field(k, cpu, l->cpu_alloc, &allocs);
 	c->cpu_allocs += allocs;
@@ -186,6 +188,8 @@ static struct wh_err *hash_heads(struct hash_walk *w)
 		want = n - done > sizeof(p) / k->abi.word ? sizeof(p) : want;
 		got = wh_read_some(k->r, WH_VIRT, w->c->hash_table + done * k->abi.word, p, want,
 				   NULL);
+		if (!wh_kmem_spend(k, 1 + got / k->abi.word))
+			break;
 		for (size_t i = 0; i < got / k->abi.word; i++) {
 			uint64_t ctl = wh_get_word(k->abi, p + i * k->abi.word);
 
@@ -237,7 +241,8 @@ static struct wh_err *hash_element(struct hash_walk *w, const struct link *at)
 	uint8_t p[256];
 	uint64_t buf, next;
 
-	if (len > sizeof(p) || wh_read_some(k->r, WH_VIRT, at->ctl, p, len, NULL) < len) {
+	if (!wh_kmem_spend(k, 4) || len > sizeof(p) ||
+	    wh_read_some(k->r, WH_VIRT, at->ctl, p, len, NULL) < len) {
 		damage(k, w->c, "kmem-hash-damaged", at->ctl, "unreadable bufctl");
 		return NULL;
 	}

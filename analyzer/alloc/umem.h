@@ -35,8 +35,8 @@ struct wh_err *wh_umem_find(struct wh_umem *u, bool own) WH_MUST_CHECK;
 /** After wh_kmem_open: arenas that no symbol led to, the number of processors, the depth of stacks. */
 struct wh_err *wh_umem_complete(struct wh_umem *u) WH_MUST_CHECK;
 
-/** Buffers of walked cache @c on the list of thread @thread (UMF_PTC); false when memory is short. */
-bool wh_umem_thread_cached(struct wh_umem *u, const struct wh_kmem_cache *c, size_t thread,
-			   uint64_t *ret);
+/** How many buffers of walked cache @c each thread keeps (UMF_PTC), to @counts by thread (zeroed). */
+struct wh_err *wh_umem_thread_cached(struct wh_umem *u, const struct wh_kmem_cache *c,
+				     uint64_t *counts) WH_MUST_CHECK;
 
 #endif

@@ -336,6 +336,10 @@ static struct wh_err *build_with(struct builder *b)
 			WH_TRY(cache_rows(b, &il->kmem.caches.v[i]));
 		wh_ctx_progress(il->t->ctx, "walk", i, il->kmem.caches.n);
 	}
+	/* What was not read may hold anything. */
+	if (il->kmem.spent)
+		WH_TRY(wh_plan_add_missing(&il->t->plan, WH_CLASS_ANY, 0, il->page_size,
+					   WH_MEM_CORRUPT));
 	return plan_nodes(b);
 }
 

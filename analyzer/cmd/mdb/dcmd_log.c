@@ -148,19 +148,39 @@ struct stat_sum {
 	uint64_t bytes, alloc, fail;
 };
 
-static uint64_t cached_by_threads(struct wh_mdb *m, const struct wh_kmem_cache *k)
-{
-	uint64_t sum = 0, n;
+/* What a thread of a process keeps of one cache. */
+struct kept {
+	size_t thread, cache;
+	uint64_t n;
+};
+struct stats {
+	const struct unit *u;
+	struct stat_sum *sums; /* by arena */
+	uint64_t *counts;      /* by thread; NULL none */
+	WH_VEC(struct kept) kept;
+};
 
-	for (size_t i = 0; m->umem && i < m->umem->p->threads.n; i++)
-		sum += wh_umem_thread_cached(m->umem, k, i, &n) ? n : 0;
-	return sum;
+static struct wh_err *cached_by_threads(struct wh_mdb *m, size_t cache, struct stats *st,
+					uint64_t *ret)
+{
+	size_t n = m->umem->p->threads.n;
+
+	*ret = 0;
+	memset(st->counts, 0, n * sizeof(*st->counts));
+	WH_TRY(wh_umem_thread_cached(m->umem, &m->kmem->caches.v[cache], st->counts));
+	for (size_t i = 0; i < n; i++) {
+		*ret += st->counts[i];
+		if (st->counts[i])
+			WH_TRY(WH_VEC_PUSH(&st->kept, (struct kept){i, cache, st->counts[i]}));
+	}
+	return NULL;
 }
 
-static struct wh_err *stat_row(struct wh_mdb *m, struct wh_kmem_cache *k, const struct unit *u,
+static struct wh_err *stat_row(struct wh_mdb *m, size_t cache, struct stats *st,
 			       struct stat_sum *sum)
 {
-	uint64_t bytes = (k->slab_create - k->slab_destroy) * k->slabsize, in_use;
+	struct wh_kmem_cache *k = &m->kmem->caches.v[cache];
+	uint64_t bytes = (k->slab_create - k->slab_destroy) * k->slabsize, in_use, kept;
 
 	/* Threads' lists are told by the buffers of the cache. */
 	WH_TRY(m->umem ? wh_kmem_walk(m->kmem, k) : NULL);
@@ -171,12 +191,14 @@ static struct wh_err *stat_row(struct wh_mdb *m, struct wh_kmem_cache *k, const 
 	wh_mdb_cell(m, "%s", k->name);
 	wh_mdb_cell(m, "%llu", (unsigned long long)k->bufsize);
 	wh_mdb_cell(m, "%llu", (unsigned long long)in_use);
-	if (m->umem && (k->flags & WH_UMF_PTC))
-		wh_mdb_cell(m, "%llu", (unsigned long long)cached_by_threads(m, k));
-	else if (m->umem)
+	if (m->umem && (k->flags & WH_UMF_PTC)) {
+		WH_TRY(cached_by_threads(m, cache, st, &kept));
+		wh_mdb_cell(m, "%llu", (unsigned long long)kept);
+	} else if (m->umem) {
 		wh_mdb_cell(m, "-");
+	}
 	wh_mdb_cell(m, "%llu", (unsigned long long)k->buftotal);
-	amount(m, bytes, u);
+	amount(m, bytes, st->u);
 	wh_mdb_cell(m, "%llu",
 		    (unsigned long long)(k->slab_alloc + k->depot_alloc + k->cpu_allocs));
 	wh_mdb_cell(m, "%llu", (unsigned long long)k->alloc_fail);
@@ -248,36 +270,40 @@ static void stat_arenas(struct wh_mdb *m, const struct unit *u, const size_t *or
 	dashes(m, vmem_cols, 6);
 }
 
+static int kept_cmp(const void *pa, const void *pb)
+{
+	const struct kept *a = pa, *b = pb;
+
+	if (a->thread != b->thread)
+		return a->thread < b->thread ? -1 : 1;
+	return a->cache < b->cache ? -1 : a->cache > b->cache;
+}
+
 /* libumem: how much each thread keeps, and what part of that belongs to which cache. */
-static void stat_threads(struct wh_mdb *m)
+static void stat_threads(struct wh_mdb *m, struct stats *st)
 {
 	static const struct wh_mdb_col cols[] = {
 		{"tid", "", 3}, {"cache", "", -25}, {"buffers", "", 8}, {"bytes", "", 11}};
-	bool header = !m->json;
 
-	for (size_t t = 0; m->umem && t < m->umem->p->threads.n; t++)
-		for (size_t i = 0; i < m->kmem->caches.n; i++) {
-			const struct wh_kmem_cache *k = &m->kmem->caches.v[i];
-			uint64_t n = 0;
+	if (!st->kept.n)
+		return;
+	qsort(st->kept.v, st->kept.n, sizeof(*st->kept.v), kept_cmp);
+	if (!m->json)
+		wh_mdb_text(m, "\n%3s %-25s %8s %11s\n", "tid", "cache", "buffers", "bytes");
+	wh_mdb_table(m, "threads", cols, 4, false);
+	for (size_t i = 0; i < st->kept.n; i++) {
+		const struct kept *p = &st->kept.v[i];
+		const struct wh_kmem_cache *k = &m->kmem->caches.v[p->cache];
 
-			if (!(k->flags & WH_UMF_PTC) || !wh_umem_thread_cached(m->umem, k, t, &n) ||
-			    !n)
-				continue;
-			if (header)
-				wh_mdb_text(m, "\n%3s %-25s %8s %11s\n", "tid", "cache", "buffers",
-					    "bytes");
-			header = false;
-			wh_mdb_table(m, "threads", cols, 4, false);
-			wh_mdb_cell(m, "%llu", (unsigned long long)m->umem->p->threads.v[t].tid);
-			wh_mdb_cell(m, "%s", k->name);
-			wh_mdb_cell(m, "%llu", (unsigned long long)n);
-			wh_mdb_cell(m, "%lluB", (unsigned long long)(n * k->bufsize));
-			wh_mdb_row(m);
-		}
+		wh_mdb_cell(m, "%llu", (unsigned long long)m->umem->p->threads.v[p->thread].tid);
+		wh_mdb_cell(m, "%s", k->name);
+		wh_mdb_cell(m, "%llu", (unsigned long long)p->n);
+		wh_mdb_cell(m, "%lluB", (unsigned long long)(p->n * k->bufsize));
+		wh_mdb_row(m);
+	}
 }
 
-static struct wh_err *stat_caches(struct wh_mdb *m, const struct unit *u, const size_t *order,
-				  struct stat_sum *sums)
+static struct wh_err *stat_caches(struct wh_mdb *m, struct stats *st, const size_t *order)
 {
 	const struct wh_mdb_col *cols = m->umem ? ustat_cols : stat_cols;
 	size_t n = m->umem ? 8 : 7;
@@ -291,12 +317,12 @@ static struct wh_err *stat_caches(struct wh_mdb *m, const struct unit *u, const 
 		while (a < m->kmem->arenas.n &&
 		       m->kmem->arenas.v[a].addr != m->kmem->caches.v[i].arena)
 			a++;
-		WH_TRY(stat_row(m, &m->kmem->caches.v[i], u, &sums[a]));
+		WH_TRY(stat_row(m, i, st, &st->sums[a]));
 	}
 	dashes(m, cols, n);
 	wh_mdb_table(m, "totals", total_cols, 4, false);
 	for (size_t i = 0; i < m->kmem->arenas.n; i++)
-		stat_total(m, &m->kmem->arenas.v[order[i]], &sums[order[i]], u);
+		stat_total(m, &m->kmem->arenas.v[order[i]], &st->sums[order[i]], st->u);
 	dashes(m, cols, n);
 	return NULL;
 }
@@ -305,23 +331,27 @@ struct wh_err *wh_dcmd_kmastat(struct wh_mdb *m, const struct wh_mdb_call *c)
 {
 	static const struct unit units[] = {
 		{1, "B"}, {1 << 10, "K"}, {1 << 20, "M"}, {1 << 30, "G"}};
-	WH_AUTO_FREE struct stat_sum *sums = NULL;
 	WH_AUTO_FREE size_t *order = NULL;
-	const struct unit *u;
+	struct stats st = {0};
 	uint32_t set;
 	size_t rest;
+	struct wh_err *e;
 
 	WH_TRY(wh_mdb_need_kmem(m, c));
 	WH_TRY(wh_mdb_opts(c, "kmg", "", &set, NULL, &rest));
-	u = set & 4 ? &units[3] : set & 2 ? &units[2] : set & 1 ? &units[1] : &units[0];
-	sums = wh_calloc(m->kmem->arenas.n + 1, sizeof(*sums));
-	if (!sums)
-		return &wh_err_nomem;
 	WH_TRY(wh_mdb_arena_order(m->kmem, &order));
-	WH_TRY(stat_caches(m, u, order, sums));
-	stat_arenas(m, u, order);
-	stat_threads(m);
-	return NULL;
+	st.u = set & 4 ? &units[3] : set & 2 ? &units[2] : set & 1 ? &units[1] : &units[0];
+	st.sums = wh_calloc(m->kmem->arenas.n + 1, sizeof(*st.sums));
+	st.counts = wh_calloc((m->umem ? m->umem->p->threads.n : 0) + 1, sizeof(*st.counts));
+	e = st.sums && st.counts ? stat_caches(m, &st, order) : &wh_err_nomem;
+	if (!e) {
+		stat_arenas(m, st.u, order);
+		stat_threads(m, &st);
+	}
+	WH_VEC_FINI(&st.kept);
+	free(st.sums);
+	free(st.counts);
+	return e;
 }
 
 /* ---- verification ---- */
