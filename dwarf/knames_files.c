@@ -130,8 +130,9 @@ static uint64_t file_symbol(struct wh_dwmod *m, const char *name)
 	return 0;
 }
 
-/* KASLR of the file against the dump. */
-static struct wh_err *vmlinux_bias(struct wh_knames *n, const char *path, uint64_t *ret)
+/* KASLR of the file against the dump.  *ret_kernel: the file has a kernel's symbols. */
+static struct wh_err *vmlinux_bias(struct wh_knames *n, const char *path, uint64_t *ret,
+				   bool *ret_kernel)
 {
 	struct wh_kn_priv *p = n->priv;
 	uint64_t in_dump = p->pick[WH_KN_STEXT], in_file;
@@ -142,6 +143,7 @@ static struct wh_err *vmlinux_bias(struct wh_knames *n, const char *path, uint64
 	WH_TRY(wh_dwmod_open(path, NULL, &m));
 	in_file = file_symbol(m, "_stext");
 	wh_dwmod_close(m);
+	*ret_kernel = in_file != 0;
 	*ret = in_dump && in_file ? in_dump - in_file : n->ks->kaslr_offset;
 	return NULL;
 }
@@ -149,36 +151,71 @@ static struct wh_err *vmlinux_bias(struct wh_knames *n, const char *path, uint64
 static struct wh_err *use_vmlinux(struct wh_knames *n, const char *path)
 {
 	struct wh_kn_priv *p = n->priv;
+	bool kernel;
 
-	WH_TRY(vmlinux_bias(n, path, &p->vmlinux_bias));
+	WH_TRY(vmlinux_bias(n, path, &p->vmlinux_bias, &kernel));
 	p->vmlinux = strdup(path);
 	return p->vmlinux ? NULL : &wh_err_nomem;
 }
 
-/* A vmlinux that the user named: another build is an error worth stopping for nothing, and is told. */
-static struct wh_err *try_symbol_file(struct wh_knames *n, const char *path,
-				      const struct build_id *want)
+/*
+ * Whether a file that the user named is this kernel's.  Where the dump tells its build-id, only that proves
+ * it; of a kernel built without one, whatever has a kernel's symbols is believed, with a warning.
+ */
+static struct wh_err *symbol_file_fits(struct wh_knames *n, const char *path,
+				       const struct build_id *want, bool *ret)
 {
 	struct wh_diags *diags = n->ks->dump->ctx->diags;
 	struct build_id id = {0};
 	char a[2 * ID_LEN + 1], b[2 * ID_LEN + 1];
+	uint64_t bias;
+	bool kernel;
 
+	*ret = false;
 	if (access(path, R_OK) != 0)
 		return wh_err_os(path, "cannot open");
 	id.n = wh_locate_build_id(path, id.v, sizeof(id.v));
+	id_text(&id, a, sizeof(a));
+	id_text(want, b, sizeof(b));
 	if (id.n && want->n && (id.n != want->n || memcmp(id.v, want->v, id.n) != 0)) {
-		id_text(&id, a, sizeof(a));
-		id_text(want, b, sizeof(b));
 		wh_diag_add(diags, WH_DIAG_ERROR, "symbol-file-mismatch", 0,
 			    "%s is another build (build-id %s) than the kernel in the dump (%s): "
 			    "it is not used",
 			    path, a, b);
 		return NULL;
 	}
-	if (!id.n || !want->n)
+	if (!id.n && want->n) {
+		wh_diag_add(diags, WH_DIAG_ERROR, "symbol-file-mismatch", 0,
+			    "%s has no build-id, and the kernel in the dump has one (%s): it is not "
+			    "used",
+			    path, b);
+		return NULL;
+	}
+	WH_TRY(vmlinux_bias(n, path, &bias, &kernel));
+	if (!kernel && !wh_dwarf_has_info(path)) {
+		wh_diag_add(diags, WH_DIAG_ERROR, "symbol-file-stripped", 0,
+			    "%s has neither symbols nor debug information: it is not used", path);
+		return NULL;
+	}
+	if (!kernel && !want->n) {
+		wh_diag_add(diags, WH_DIAG_ERROR, "symbol-file-mismatch", 0,
+			    "%s is no Linux kernel: it is not used", path);
+		return NULL;
+	}
+	if (!want->n)
 		wh_diag_add(diags, WH_DIAG_WARN, "symbol-file-unverified", 0,
 			    "%s is used, but no build-id proves that it belongs to the dump", path);
-	return use_vmlinux(n, path);
+	*ret = true;
+	return NULL;
+}
+
+static struct wh_err *try_symbol_file(struct wh_knames *n, const char *path,
+				      const struct build_id *want)
+{
+	bool fits;
+
+	WH_TRY(symbol_file_fits(n, path, want, &fits));
+	return fits ? use_vmlinux(n, path) : NULL;
 }
 
 /* Where distributions put it: Debian, Fedora and RHEL, a build tree. */

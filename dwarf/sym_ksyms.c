@@ -236,7 +236,7 @@ struct wh_err *wh_ksyms_load(struct wh_ctx *ctx, const void *elf, size_t len, st
 	}
 	if (objects)
 		join_ranges(objects);
-	if (!any)
+	if (!any && ctx)
 		wh_diag_add(ctx->diags, WH_DIAG_ERROR, "ksyms-no-symbols", 0,
 			    "the symbol image has no symbol table that can be read");
 	return NULL;

@@ -22,6 +22,7 @@ typedef WH_VEC(struct wh_ksyms_range) wh_ksyms_ranges;
  * Adds the symbols of the image @elf (borrowed for the call) to @t, which the caller freezes.
  * @segments gets the loaded program headers, @objects the extents of variables with a size, joined where
  * they touch, in address order; both may be NULL.  Symbols that make no sense are left out and counted.
+ * @ctx is told of an image without symbols; NULL when that is no news (the file may be another system's).
  */
 struct wh_err *wh_ksyms_load(struct wh_ctx *ctx, const void *elf, size_t len, struct wh_symtab *t,
 			     wh_ksyms_ranges *segments, wh_ksyms_ranges *objects) WH_MUST_CHECK;

@@ -437,6 +437,7 @@ static void diag_slab(struct wh_kslab *k, const struct wh_lx_slab *s, const stru
 			"objects count as holders and are not reported",
 			(unsigned long long)va, name);
 	} else if (st->kind == SLAB_SKIP) {
+		k->slabs_unusable++;
 		wh_diag_add(d, WH_DIAG_WARN, "slab-unusable", va,
 			    "page 0x%llx says slab, but its cache or its counters make no sense",
 			    (unsigned long long)va);
@@ -463,6 +464,24 @@ static void diag_missing(struct wh_kslab *k)
 	wh_kslab_missing_text(k, buf, sizeof(buf));
 	wh_diag_add(k->x->t->ctx->diags, WH_DIAG_WARN, "slabs-missing", 0,
 		    "%s; what they could hold is UNKNOWN", buf);
+}
+
+/*
+ * A page or two may be caught between slab and something else.  More of them mean that the layout is not what
+ * it was taken for: objects that nobody knows of are neither judged nor trusted to be all there is.
+ */
+static void diag_unusable(struct wh_kslab *k)
+{
+	struct wh_lx *x = k->x;
+
+	if (!k->slabs_unusable ||
+	    (k->slabs_unusable <= 8 + x->slabs.n / 50 && k->slabs_unusable < x->slabs.n))
+		return;
+	x->doubt = true;
+	wh_diag_add(x->t->ctx->diags, WH_DIAG_ERROR, "slabs-not-understood", 0,
+		    "%llu of %zu slabs cannot be understood: their objects are not judged, and what "
+		    "they could hold is UNKNOWN",
+		    (unsigned long long)k->slabs_unusable, x->slabs.n);
 }
 
 /* A page that says slab and cannot be one is still memory that may hold references. */
@@ -498,6 +517,7 @@ static struct wh_err *write_rows(struct wh_kslab *k, struct batch **out)
 			WH_TRY(add_slab_rows(k, s, st, bits, states));
 	}
 	diag_missing(k);
+	diag_unusable(k);
 	return NULL;
 }
 

@@ -63,6 +63,7 @@ struct wh_kslab {
 	/** Objects that the allocator has handed out but holds itself (sheaves, array caches), sorted. */
 	WH_VEC(uint64_t) held;
 	uint64_t slabs_damaged, slabs_missing, slabs_excluded, objects_missing;
+	uint64_t slabs_unusable; /**< of no known cache, or with impossible counters */
 };
 
 struct wh_err *wh_kslab_open(struct wh_lx *x, struct wh_kslab **ret) WH_MUST_CHECK;

@@ -92,7 +92,14 @@ static struct wh_err *ctf_section(void *arg, const char *name, uint64_t addr, co
 
 static struct wh_err *symbols_from(struct wh_illumos_target *il, const uint8_t *p, size_t len)
 {
-	return wh_ksyms_load(il->t->ctx, p, len, il->syms, &il->segments, &il->objects);
+	bool ours = il->t->dump->cls == WH_DUMP_ILLUMOS;
+	struct wh_err *e = wh_ksyms_load(ours ? il->t->ctx : NULL, p, len, il->syms,
+					 &il->segments, &il->objects);
+
+	if (!e || ours || wh_err_is(e, WH_ERR_NOMEM))
+		return e;
+	wh_err_destroy(e); /* whose file it is, the symbols must tell: this one has none */
+	return NULL;
 }
 
 struct wh_err *wh_illumos_symbols_open(struct wh_illumos_target *il)

@@ -219,6 +219,8 @@ bool wh_lx_offset(const struct wh_lx *x, const char *type, const char *member, u
 bool wh_lx_symbol(const struct wh_lx *x, const char *name, uint64_t *ret);
 /** Value of the pointer-sized variable @name. */
 bool wh_lx_var(struct wh_lx *x, const char *name, uint64_t *ret);
+/** True when the first byte of variable @name (a bool, a static key) is set. */
+bool wh_lx_flag(struct wh_lx *x, const char *name);
 /** A pointer without its tag. */
 static inline uint64_t wh_lx_ptr(const struct wh_lx *x, uint64_t p)
 {

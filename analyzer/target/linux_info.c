@@ -131,15 +131,6 @@ static struct wh_err *coverage_facts(struct facts *f)
 	return NULL;
 }
 
-static bool flag_symbol(struct wh_lx *x, const char *name)
-{
-	uint64_t sym;
-	uint8_t v;
-
-	return wh_lx_symbol(x, name, &sym) && wh_read_some(x->r, WH_VIRT, sym, &v, 1, NULL) == 1 &&
-	       v;
-}
-
 static struct wh_err *recorded_facts(struct facts *f)
 {
 	struct wh_lx *x = f->x;
@@ -150,7 +141,7 @@ static struct wh_err *recorded_facts(struct facts *f)
 	WH_TRY(number(f, "recorded", "slub_tracks", n, "caches"));
 	WH_TRY(text(f, "recorded", "stack_depot", x->depot ? "yes" : "no"));
 	WH_TRY(text(f, "recorded", "page_owner",
-		    flag_symbol(x, "page_owner_enabled")	 ? "yes"
+		    wh_lx_flag(x, "page_owner_enabled")	 ? "yes"
 		    : wh_lx_symbol(x, "page_owner_inited", &sym) ? "no: boot with page_owner=on"
 								 : "no: not in this kernel"));
 	WH_TRY(text(f, "recorded", "kmemleak",

@@ -130,6 +130,24 @@ static void types_open(struct wh_lx *x)
 		x->lay.type[WH_LXT_SLAB] = (struct wh_lx_type_test){0, 0};
 }
 
+/*
+ * The free list and the counters of a slab are exchanged as one pair (cmpxchg_double in mm/slub.c), so either
+ * tells where the other is when its name is lost.
+ */
+static void pair_open(struct wh_lx_layout *l, uint64_t word)
+{
+	const struct wh_field *list = &l->slab_freelist, *counters = &l->slab_counters;
+
+	if (l->is_slab_alloc || list->found == counters->found)
+		return;
+	if (list->found)
+		l->slab_counters = (struct wh_field){
+			.offset = list->offset + word, .size = word, .found = true};
+	else if (counters->offset >= word)
+		l->slab_freelist = (struct wh_field){
+			.offset = counters->offset - word, .size = word, .found = true};
+}
+
 struct wh_err *wh_lx_layout_need(const struct wh_lx *x, const struct wh_want *want, size_t n,
 				 void *host)
 {
@@ -174,6 +192,7 @@ struct wh_err *wh_lx_layout_open(struct wh_lx *x)
 	/* mm/slab.c has an array of free indexes instead of a chain. */
 	l->is_slab_alloc = wh_lx_offset(x, "kmem_cache", "cpu_cache", &off) &&
 			   !wh_lx_offset(x, "kmem_cache", "cpu_slab", &off);
+	pair_open(l, x->abi.word);
 	flags_open(x);
 	types_open(x);
 	if (!l->slab_bit && !l->type[WH_LXT_SLAB].mask)

@@ -70,14 +70,26 @@ static const char *const wrappers[] = {
 	"new_slab_objects",
 };
 
-static bool is_wrapper(const struct wh_frame *f)
+/* The same, where they are inlined into their callers, modules too. */
+static const char *const inlines[] = {"kmalloc", "kzalloc",  "kcalloc",
+				      "kvmalloc", "kvzalloc", "kmem_cache_zalloc"};
+
+static bool starts_with_any(const char *s, const char *const *v, size_t n)
 {
-	if (!f->symbol || f->module)
-		return false;
-	for (size_t i = 0; i < sizeof(wrappers) / sizeof(wrappers[0]); i++)
-		if (!strncmp(f->symbol, wrappers[i], strlen(wrappers[i])))
+	for (size_t i = 0; i < n; i++)
+		if (!strncmp(s, v[i], strlen(v[i])))
 			return true;
 	return false;
+}
+
+static bool is_wrapper(const struct wh_frame *f)
+{
+	if (!f->symbol)
+		return false;
+	if (f->inlined)
+		return starts_with_any(f->symbol, inlines, sizeof(inlines) / sizeof(inlines[0]));
+	return !f->module &&
+	       starts_with_any(f->symbol, wrappers, sizeof(wrappers) / sizeof(wrappers[0]));
 }
 
 #define FRAMES_MAX 256

@@ -81,6 +81,15 @@ bool wh_lx_var(struct wh_lx *x, const char *name, uint64_t *ret)
 	return wh_lx_symbol(x, name, &addr) && wh_read_word(x->r, addr, ret);
 }
 
+bool wh_lx_flag(struct wh_lx *x, const char *name)
+{
+	uint64_t addr;
+	uint8_t v;
+
+	return wh_lx_symbol(x, name, &addr) &&
+	       wh_read_some(x->r, WH_VIRT, addr, &v, 1, NULL) == 1 && v;
+}
+
 bool wh_lx_is_direct(const struct wh_lx *x, uint64_t va)
 {
 	return va >= x->ks->direct_start && va < x->ks->direct_end && !(va & 7);

@@ -56,6 +56,10 @@ static const char advice[] =
 	"no allocation stacks were recorded; boot with slub_debug=U (slab_debug=U since 6.9) "
 	"next time, or with page_owner=on for pages";
 
+static const char advice_owner[] =
+	"page_owner recorded who took pages (trail ADDRESS tells it), but nothing recorded who took "
+	"slab objects; boot with slub_debug=U too (slab_debug=U since 6.9) next time";
+
 static const char no_memmap[] =
 	"the struct pages, which tell what each page is, are not in the dump; copy or take it "
 	"again, whole";
@@ -172,9 +176,11 @@ static struct wh_err *linux_build(struct wh_target *t)
 	if (x->doubt || x->names->damaged)
 		WH_TRY(wh_plan_add_missing(&t->plan, WH_CLASS_ANY, 0, 0, WH_MEM_CORRUPT));
 	if (!t->recorded && x->slabs.n)
-		t->record_advice = advice;
+		t->record_advice = wh_lx_flag(x, "page_owner_enabled") ? advice_owner : advice;
 	if (!x->slabs.n) /* what little is left (vmalloc areas) would pass for all there is */
 		t->unjudged = x->memmap_missing ? no_memmap : "no slab was found";
+	else if (x->slab->slabs_unusable == x->slabs.n)
+		t->unjudged = "the layout of slabs is lost, none can be understood";
 	x->built = true;
 	return NULL;
 }
