@@ -185,10 +185,11 @@ static struct wh_err *symbol_file_fits(struct wh_knames *n, const char *path,
 		return NULL;
 	}
 	if (!id.n && want->n) {
-		wh_diag_add(diags, WH_DIAG_ERROR, "symbol-file-mismatch", 0,
-			    "%s has no build-id, and the kernel in the dump has one (%s): it is not "
-			    "used",
-			    path, b);
+		wh_diag_add(
+			diags, WH_DIAG_ERROR, "symbol-file-mismatch", 0,
+			"%s has no build-id, and the kernel in the dump has one (%s): it is not "
+			"used",
+			path, b);
 		return NULL;
 	}
 	WH_TRY(vmlinux_bias(n, path, &bias, &kernel));

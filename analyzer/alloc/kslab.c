@@ -478,10 +478,11 @@ static void diag_unusable(struct wh_kslab *k)
 	    (k->slabs_unusable <= 8 + x->slabs.n / 50 && k->slabs_unusable < x->slabs.n))
 		return;
 	x->doubt = true;
-	wh_diag_add(x->t->ctx->diags, WH_DIAG_ERROR, "slabs-not-understood", 0,
-		    "%llu of %zu slabs cannot be understood: their objects are not judged, and what "
-		    "they could hold is UNKNOWN",
-		    (unsigned long long)k->slabs_unusable, x->slabs.n);
+	wh_diag_add(
+		x->t->ctx->diags, WH_DIAG_ERROR, "slabs-not-understood", 0,
+		"%llu of %zu slabs cannot be understood: their objects are not judged, and what "
+		"they could hold is UNKNOWN",
+		(unsigned long long)k->slabs_unusable, x->slabs.n);
 }
 
 /* A page that says slab and cannot be one is still memory that may hold references. */

@@ -93,8 +93,8 @@ static struct wh_err *ctf_section(void *arg, const char *name, uint64_t addr, co
 static struct wh_err *symbols_from(struct wh_illumos_target *il, const uint8_t *p, size_t len)
 {
 	bool ours = il->t->dump->cls == WH_DUMP_ILLUMOS;
-	struct wh_err *e = wh_ksyms_load(ours ? il->t->ctx : NULL, p, len, il->syms,
-					 &il->segments, &il->objects);
+	struct wh_err *e = wh_ksyms_load(ours ? il->t->ctx : NULL, p, len, il->syms, &il->segments,
+					 &il->objects);
 
 	if (!e || ours || wh_err_is(e, WH_ERR_NOMEM))
 		return e;

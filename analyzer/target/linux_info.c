@@ -141,7 +141,7 @@ static struct wh_err *recorded_facts(struct facts *f)
 	WH_TRY(number(f, "recorded", "slub_tracks", n, "caches"));
 	WH_TRY(text(f, "recorded", "stack_depot", x->depot ? "yes" : "no"));
 	WH_TRY(text(f, "recorded", "page_owner",
-		    wh_lx_flag(x, "page_owner_enabled")	 ? "yes"
+		    wh_lx_flag(x, "page_owner_enabled")		 ? "yes"
 		    : wh_lx_symbol(x, "page_owner_inited", &sym) ? "no: boot with page_owner=on"
 								 : "no: not in this kernel"));
 	WH_TRY(text(f, "recorded", "kmemleak",

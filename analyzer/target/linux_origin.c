@@ -71,7 +71,7 @@ static const char *const wrappers[] = {
 };
 
 /* The same, where they are inlined into their callers, modules too. */
-static const char *const inlines[] = {"kmalloc", "kzalloc",  "kcalloc",
+static const char *const inlines[] = {"kmalloc",  "kzalloc",  "kcalloc",
 				      "kvmalloc", "kvzalloc", "kmem_cache_zalloc"};
 
 static bool starts_with_any(const char *s, const char *const *v, size_t n)
