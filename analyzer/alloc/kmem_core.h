@@ -34,7 +34,8 @@ enum wh_kmem_flags {
 	WH_UMF_PTC = 0x800,
 	WH_KMF_DUMPDIVERT = 0x1000,
 	WH_KMF_BUFTAG = WH_KMF_DEADBEEF | WH_KMF_REDZONE,
-	WH_KMC_NOTOUCH = 0x10000, /* creation flag */
+	WH_KMC_NOTOUCH = 0x10000,     /* creation flag */
+	WH_KMC_IDENTIFIER = 0x400000, /**< hands out numbers */
 };
 
 enum wh_vmem_type {
@@ -95,6 +96,7 @@ struct wh_kmem_layout {
 	struct wh_field vs_start, vs_end, vs_anext, vs_type, vs_import, vs_depth, vs_thread,
 		vs_timestamp, vs_stack;
 	uint64_t seg_size;
+	struct wh_field vm_cflags;
 	struct wh_field vm_name, vm_quantum, vm_source, vm_next, vm_seg0, vm_kstat;
 	struct wh_field vk_inuse, vk_import, vk_total, vk_alloc, vk_free, vk_fail;
 };
@@ -136,6 +138,7 @@ struct wh_vmem {
 	char name[31];
 	uint64_t quantum, source, seg0;
 	uint64_t inuse, import, total, alloc, free, fail;
+	bool identifier; /**< of numbers, not of memory */
 };
 
 struct wh_vmem_seg {

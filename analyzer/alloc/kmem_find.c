@@ -55,6 +55,12 @@ static bool cache_holds(struct wh_kmem *k, struct wh_kmem_cache *c, uint64_t add
 	return false;
 }
 
+/* Its "buffers" are numbers, which look like low addresses. */
+static bool is_identifier(const struct wh_kmem *k, const struct wh_kmem_cache *c)
+{
+	return k->flavour->kernel && c->cflags & WH_KMC_IDENTIFIER;
+}
+
 bool wh_kmem_find_hit(struct wh_kmem *k, uint64_t addr, struct wh_kmem_hit *ret)
 {
 	/* Ordinary caches, then the allocator's own, then those that may not be touched. */
@@ -65,7 +71,8 @@ bool wh_kmem_find_hit(struct wh_kmem *k, uint64_t addr, struct wh_kmem_hit *ret)
 					   k->flavour->kernel ? "kmem_msb" : "umem_internal");
 			int rank = c->cflags & WH_KMC_NOTOUCH && k->flavour->kernel ? 2 : own;
 
-			if (rank == pass && !c->lying && cache_holds(k, c, addr, ret))
+			if (rank == pass && !c->lying && !is_identifier(k, c) &&
+			    cache_holds(k, c, addr, ret))
 				return true;
 		}
 	return false;

@@ -130,6 +130,7 @@ static const struct wh_want wants[] = {
 	WH_WANT(L, vs_timestamp, "vmem_seg", "vs_timestamp"),
 	WH_WANT(L, vs_stack, "vmem_seg", "vs_stack"),
 	WH_WANT(L, vm_name, "vmem", "vm_name"),
+	WH_WANT_OPT(L, vm_cflags, "vmem", "vm_cflags"),
 	WH_WANT(L, vm_quantum, "vmem", "vm_quantum"),
 	WH_WANT(L, vm_source, "vmem", "vm_source"),
 	WH_WANT(L, vm_next, "vmem", "vm_next"),

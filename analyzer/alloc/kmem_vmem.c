@@ -7,8 +7,9 @@
 #include "analyzer/base/hashmap.h"
 #include "analyzer/base/limits.h"
 
-#define ARENAS_MAX 4096
-#define SEG_MAX	   4096
+#define ARENAS_MAX     4096
+#define SEG_MAX	       4096
+#define VMC_IDENTIFIER 0x40000 /* illumos uts/common/sys/vmem.h: not backed by memory */
 
 static uint64_t kstat(struct wh_kmem *k, uint64_t arena, struct wh_field f)
 {
@@ -25,6 +26,7 @@ static bool arena_read(struct wh_kmem *k, uint64_t addr, struct wh_vmem *v)
 {
 	const struct wh_kmem_layout *l = &k->l;
 	size_t len = l->vm_name.size < 30 ? (size_t)l->vm_name.size : 30;
+	uint64_t cflags;
 
 	memset(v, 0, sizeof(*v));
 	v->addr = addr;
@@ -33,6 +35,7 @@ static bool arena_read(struct wh_kmem *k, uint64_t addr, struct wh_vmem *v)
 	for (char *s = v->name; *s; s++)
 		if ((unsigned char)*s < ' ' || (unsigned char)*s > '~')
 			*s = '?';
+	v->identifier = wh_kmem_field(k, addr, l->vm_cflags, &cflags) && cflags & VMC_IDENTIFIER;
 	wh_kmem_field(k, addr, l->vm_quantum, &v->quantum);
 	wh_kmem_field(k, addr, l->vm_source, &v->source);
 	v->seg0 = addr + l->vm_seg0.offset;

@@ -74,6 +74,8 @@ struct wh_err *wh_run_target(struct wh_run *run, bool build) WH_MUST_CHECK;
 const char *wh_run_identity(struct wh_run *run, struct wh_arena *mem);
 /** "dump" object of a report: name of the file without its folders, format, target kind, kernel or program. */
 void wh_run_emit_dump(struct wh_run *run);
+/** Facts of a target by section; what names people or machines only when it may be told. */
+void wh_emit_facts(struct wh_emit *e, const wh_fact_vec *v);
 /** Diagnostics collected so far, aggregated by id; nothing in text when there are none. */
 void wh_run_emit_diags(struct wh_run *run);
 /** True when something was lost that could change the answer (diagnostics of level warning or worse). */

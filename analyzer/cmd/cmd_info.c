@@ -37,7 +37,7 @@ static void put_fact(struct wh_emit *e, const struct wh_fact *f)
 }
 
 /* Facts come in any order; a section is printed where its first fact stands. */
-static void emit_facts(struct wh_emit *e, const wh_fact_vec *v)
+void wh_emit_facts(struct wh_emit *e, const wh_fact_vec *v)
 {
 	for (size_t i = 0; i < v->n; i++) {
 		bool seen = false;
@@ -243,7 +243,7 @@ static struct wh_err *info(struct wh_run *run)
 	wh_emit_str(run->emit, "target", NULL, run->target->ops->name);
 	e = run->target->ops->info ? run->target->ops->info(run->target, &mem, &v) : NULL;
 	if (!e)
-		emit_facts(run->emit, &v);
+		wh_emit_facts(run->emit, &v);
 	if (!e && run->target->record_advice)
 		wh_emit_str(run->emit, "advice", "next time", run->target->record_advice);
 	if (!e && run->cli->decode_only)

@@ -85,6 +85,9 @@ struct wh_err *wh_illumos_origin(struct wh_target *t, uint32_t row, struct wh_ar
 				 struct wh_origin *ret) WH_MUST_CHECK;
 struct wh_err *wh_illumos_whatis(struct wh_target *t, uint64_t addr, struct wh_arena *a,
 				 wh_whatis_vec *ret) WH_MUST_CHECK;
+/** The same for a number that an arena of identifiers handed out. */
+struct wh_err *wh_illumos_whatis_id(struct wh_illumos_target *il, uint64_t id, struct wh_arena *a,
+				    wh_whatis_vec *ret) WH_MUST_CHECK;
 struct wh_err *wh_illumos_trail(struct wh_target *t, uint64_t addr, struct wh_arena *a,
 				wh_event_vec *ret) WH_MUST_CHECK;
 struct wh_err *wh_illumos_caches(struct wh_target *t, struct wh_arena *a,

@@ -190,14 +190,16 @@ static struct wh_err *whatis_threads(struct wh_illumos_target *il, uint64_t addr
 	return NULL;
 }
 
-static struct wh_err *whatis_vmem(struct wh_illumos_target *il, uint64_t addr, struct wh_arena *a,
-				  struct wh_strbuf *sb, wh_whatis_vec *ret)
+static struct wh_err *whatis_vmem(struct wh_illumos_target *il, uint64_t addr, bool identifiers,
+				  struct wh_arena *a, struct wh_strbuf *sb, wh_whatis_vec *ret)
 {
 	/* An arena is listed behind the one that it imports from: the closest first. */
 	for (size_t i = il->kmem.arenas.n; i-- > 0;) {
 		struct wh_vmem_seg hit;
 		bool found;
 
+		if (il->kmem.arenas.v[i].identifier != identifiers)
+			continue;
 		WH_TRY(wh_vmem_find_seg(&il->kmem, &il->kmem.arenas.v[i], addr, &hit, &found));
 		if (!found)
 			continue;
@@ -226,7 +228,17 @@ struct wh_err *wh_illumos_whatis(struct wh_target *t, uint64_t addr, struct wh_a
 		e = answer(ret, a, "kmem buffer", hit.buf, hit.cache->bufsize, &sb);
 	}
 	if (!e)
-		e = whatis_vmem(il, addr, a, &sb, ret);
+		e = whatis_vmem(il, addr, false, a, &sb, ret);
+	wh_strbuf_fini(&sb);
+	return e;
+}
+
+struct wh_err *wh_illumos_whatis_id(struct wh_illumos_target *il, uint64_t id, struct wh_arena *a,
+				    wh_whatis_vec *ret)
+{
+	struct wh_strbuf sb = WH_STRBUF_INIT;
+	struct wh_err *e = whatis_vmem(il, id, true, a, &sb, ret);
+
 	wh_strbuf_fini(&sb);
 	return e;
 }

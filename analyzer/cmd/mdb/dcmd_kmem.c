@@ -40,6 +40,20 @@ const char *wh_mdb_caller(struct wh_mdb *m, const uint64_t *pc, size_t n, char *
 	return buf;
 }
 
+bool wh_mdb_stack_passes(struct wh_mdb *m, const uint64_t *pc, size_t n, uint64_t caller)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct wh_frame f;
+
+		if (pc[i] == caller)
+			return true;
+		if (m->t->ops->symbolize && m->t->ops->symbolize(m->t, pc[i], &f) && f.symbol &&
+		    pc[i] - f.offset == caller)
+			return true;
+	}
+	return false;
+}
+
 /* ---- bufctls ---- */
 
 static const struct wh_mdb_col verbose_cols[] = {
@@ -96,7 +110,7 @@ struct wh_err *wh_mdb_bufctl_verbose(struct wh_mdb *m, uint64_t ctl, bool header
 /* What -a -c -e -l -t ask for. */
 struct filter {
 	bool by_addr, by_caller, by_thread, by_earliest, by_latest;
-	uint64_t addr, caller, caller_end, thread, earliest, latest;
+	uint64_t addr, caller, thread, earliest, latest;
 };
 
 static struct wh_err *filter_parse(struct wh_mdb *m, const char *const *arg, struct filter *f)
@@ -110,30 +124,15 @@ static struct wh_err *filter_parse(struct wh_mdb *m, const char *const *arg, str
 			WH_TRY(wh_mdb_value(m, arg[i], to[i]));
 			*by[i] = true;
 		}
-	/* The name of a function stands for all of it. */
-	if (f->by_caller && m->il) {
-		struct wh_sym s;
-		uint64_t off;
-
-		f->caller_end = f->caller + 1;
-		if (wh_illumos_symbol(m->il, f->caller, &s, &off) && !off && s.size)
-			f->caller_end = f->caller + s.size;
-	} else if (f->by_caller) {
-		f->caller_end = f->caller + 1;
-	}
 	return NULL;
 }
 
-static bool filter_passes(const struct filter *f, const struct wh_audit *r)
+static bool filter_passes(struct wh_mdb *m, const struct filter *f, const struct wh_audit *r)
 {
-	bool caller = !f->by_caller;
-
-	for (uint32_t i = 0; i < r->depth && !caller; i++)
-		caller = r->stack[i] >= f->caller && r->stack[i] < f->caller_end;
-	return caller && (!f->by_addr || r->addr == f->addr) &&
-	       (!f->by_thread || r->thread == f->thread) &&
+	return (!f->by_addr || r->addr == f->addr) && (!f->by_thread || r->thread == f->thread) &&
 	       (!f->by_earliest || (uint64_t)r->timestamp >= f->earliest) &&
-	       (!f->by_latest || (uint64_t)r->timestamp <= f->latest);
+	       (!f->by_latest || (uint64_t)r->timestamp <= f->latest) &&
+	       (!f->by_caller || wh_mdb_stack_passes(m, r->stack, r->depth, f->caller));
 }
 
 static struct wh_err *bufctl_one(struct wh_mdb *m, const struct wh_mdb_call *c,
@@ -152,13 +151,13 @@ static struct wh_err *bufctl_one(struct wh_mdb *m, const struct wh_mdb_call *c,
 		return wh_err_new(WH_ERR_NOT_FOUND, "no bufctl can be read at %llx",
 				  (unsigned long long)ctl);
 	if (c->pipe_out)
-		return filter_passes(f, &r) ? wh_mdb_yield(c, ctl) : NULL;
+		return filter_passes(m, f, &r) ? wh_mdb_yield(c, ctl) : NULL;
 	/* The header comes even when the first one does not pass. */
 	if (verbose)
 		verbose_header(m, header);
 	else
 		wh_mdb_table(m, "bufctl", cols, 5, header);
-	if (!filter_passes(f, &r))
+	if (!filter_passes(m, f, &r))
 		return NULL;
 	if (verbose)
 		return wh_mdb_bufctl_verbose(m, ctl, false);

@@ -8,10 +8,32 @@
 
 /* ---- ::whatis ---- */
 
-enum { WHATIS_ALL = 1, WHATIS_QUIET = 4, WHATIS_BUFCTL = 8 };
+enum { WHATIS_ALL = 1, WHATIS_QUIET = 4, WHATIS_BUFCTL = 8, WHATIS_ID = 16 };
+
+static void whatis_json(struct wh_mdb *m, uint64_t addr, const struct wh_whatis *w,
+			const struct wh_kmem_hit *hit)
+{
+	static const struct wh_mdb_col cols[] = {
+		{"address", "", 0}, {"kind", "", 0}, {"base", "", 0},  {"offset", "", 0},
+		{"size", "", 0},    {"what", "", 0}, {"cache", "", 0}, {"bufctl", "", 0}};
+
+	wh_mdb_table(m, "whatis", cols, 8, false);
+	wh_mdb_cell_ptr(m, addr, true);
+	wh_mdb_cell(m, "%s", w->kind);
+	wh_mdb_cell_ptr(m, w->base, true);
+	wh_mdb_cell(m, "%llu", (unsigned long long)(addr - w->base));
+	wh_mdb_cell(m, "%llu", (unsigned long long)w->size);
+	wh_mdb_cell(m, "%s", w->text);
+	wh_mdb_cell(m, "%s", hit ? hit->cache->name : "");
+	if (hit && hit->ctl)
+		wh_mdb_cell_ptr(m, hit->ctl, true);
+	else
+		wh_mdb_cell(m, "%s", "");
+	wh_mdb_row(m);
+}
 
 static struct wh_err *whatis_kmem(struct wh_mdb *m, const struct wh_mdb_call *c, uint32_t set,
-				  bool *ret_found)
+				  const struct wh_whatis *w, bool *ret_found)
 {
 	struct wh_kmem_hit hit;
 	bool audit;
@@ -22,6 +44,10 @@ static struct wh_err *whatis_kmem(struct wh_mdb *m, const struct wh_mdb_call *c,
 	if (c->pipe_out)
 		return wh_mdb_yield(c, (set & WHATIS_BUFCTL) && hit.ctl ? hit.ctl : hit.buf);
 	audit = !(set & WHATIS_QUIET) && hit.ctl && (hit.cache->flags & WH_KMF_AUDIT);
+	if (m->json) {
+		whatis_json(m, c->addr, w, &hit);
+		return audit ? wh_mdb_bufctl_verbose(m, hit.ctl, true) : NULL;
+	}
 	wh_mdb_text(m, "%llx is ", (unsigned long long)c->addr);
 	if (c->addr != hit.buf)
 		wh_mdb_text(m, "%llx+%llx, ", (unsigned long long)hit.buf,
@@ -42,26 +68,36 @@ struct wh_err *wh_dcmd_whatis(struct wh_mdb *m, const struct wh_mdb_call *c)
 	struct wh_err *e;
 
 	WH_TRY(wh_mdb_need_addr(c));
-	WH_TRY(wh_mdb_opts(c, "avqb", "", &set, NULL, &rest));
+	WH_TRY(wh_mdb_opts(c, "avqbik", "", &set, NULL, &rest));
 	if (!m->il)
 		WH_TRY(wh_target_build(m->t));
-	e = m->t->ops->whatis ? m->t->ops->whatis(m->t, c->addr, &m->arena, &v) : NULL;
+	if (set & WHATIS_ID)
+		e = m->il ? wh_illumos_whatis_id(m->il, c->addr, &m->arena, &v) : NULL;
+	else
+		e = m->t->ops->whatis ? m->t->ops->whatis(m->t, c->addr, &m->arena, &v) : NULL;
 	for (size_t i = 0; !e && i < v.n; i++) {
 		/* kmem answers in mdb's own form. */
 		if (!strcmp(v.v[i].kind, "kmem buffer") || !strcmp(v.v[i].kind, "umem buffer")) {
-			e = whatis_kmem(m, c, set, &found);
+			e = whatis_kmem(m, c, set, &v.v[i], &found);
 		} else if (c->pipe_out) {
 			found = true;
 			e = wh_mdb_yield(c, v.v[i].base);
 		} else {
 			found = true;
-			wh_mdb_text(m, "%llx is %s\n", (unsigned long long)c->addr, v.v[i].text);
+			if (m->json)
+				whatis_json(m, c->addr, &v.v[i], NULL);
+			else
+				wh_mdb_text(m, "%llx is %s\n", (unsigned long long)c->addr,
+					    v.v[i].text);
 		}
 		if (found && !(set & WHATIS_ALL))
 			break;
 	}
 	WH_VEC_FINI(&v);
-	if (!e && !found && !c->pipe_out)
+	if (!e && !found && !c->pipe_out && m->json)
+		whatis_json(m, c->addr, &(struct wh_whatis){"unknown", "unknown", c->addr, 0},
+			    NULL);
+	else if (!e && !found && !c->pipe_out)
 		wh_mdb_text(m, "%llx is unknown\n", (unsigned long long)c->addr);
 	return e;
 }
@@ -227,6 +263,21 @@ struct wh_err *wh_dcmd_status(struct wh_mdb *m, const struct wh_mdb_call *c)
 	struct wh_err *e = m->t->ops->info ? m->t->ops->info(m->t, &m->arena, &v) : NULL;
 
 	(void)c;
+	if (!e && m->json) {
+		struct wh_emit *out = m->run->emit;
+
+		wh_mdb_json_flush(m);
+		wh_emit_object(out, NULL, NULL);
+		wh_emit_object(out, "status", NULL);
+		wh_emit_str(out, "target", NULL, m->t->ops->name);
+		wh_emit_u64(out, "bits", NULL, m->abi.word * 8, WH_UNIT_NONE);
+		wh_emit_bool(out, "big_endian", NULL, m->abi.big_endian);
+		wh_emit_facts(out, &v);
+		wh_emit_end(out);
+		wh_emit_end(out);
+		WH_VEC_FINI(&v);
+		return NULL;
+	}
 	if (!e)
 		wh_mdb_text(m, "debugging %s dump (%u-bit%s)\n", m->t->ops->name, m->abi.word * 8,
 			    m->abi.big_endian ? ", big-endian" : "");

@@ -15,6 +15,7 @@
 #define PRINT_CHARS	255
 #define PRINT_ELEMENTS	64
 #define PRINT_LINES_MAX 20000
+#define TEXT_MAX	4096 /* [bytes] of one string */
 
 /* Letters of ::print, in the order of the option string. */
 #define PRINT_FLAGS "aCdhLtxipT"
@@ -113,20 +114,27 @@ static const char *enum_name(struct wh_type t, int64_t v)
 	return NULL;
 }
 
-static void print_text(struct printer *p, const struct place *at, uint64_t n)
+/* Characters at @at, up to @n (0: as many as are printed at most); false when there is nothing to read. */
+static bool read_text(struct printer *p, const struct place *at, uint64_t n, char text[TEXT_MAX])
 {
-	char text[4096];
-	uint64_t most = p->chars < sizeof(text) - 1 ? p->chars : sizeof(text) - 1;
+	uint64_t most = p->chars < TEXT_MAX - 1 ? p->chars : TEXT_MAX - 1;
 	size_t got;
 
 	n = n && n < most ? n : most;
 	got = read_bytes(p, at, text, (size_t)n);
+	text[got] = '\0';
 	/* A string may end where memory does. */
-	if (!got) {
+	return got;
+}
+
+static void print_text(struct printer *p, const struct place *at, uint64_t n)
+{
+	char text[TEXT_MAX];
+
+	if (!read_text(p, at, n, text)) {
 		wh_mdb_text(p->m, "?");
 		return;
 	}
-	text[got] = '\0';
 	wh_mdb_text(p->m, "\"");
 	for (const char *s = text; *s; s++)
 		if ((unsigned char)*s >= ' ' && (unsigned char)*s <= '~')
@@ -342,6 +350,143 @@ static void print_value(struct printer *p, const struct place *at, unsigned int 
 	}
 }
 
+/* ---- the same for programs ---- */
+
+static void json_value(struct printer *p, const struct place *at, unsigned int depth);
+
+static void json_type(struct printer *p, const struct place *at)
+{
+	struct wh_strbuf sb = WH_STRBUF_INIT;
+
+	type_name(at->type, &sb, 0);
+	wh_emit_str(p->m->run->emit, "type", NULL, wh_strbuf_str(&sb));
+	wh_strbuf_fini(&sb);
+	if (at->space != IN_VALUE)
+		wh_emit_hex(p->m->run->emit, "address", NULL, at->addr);
+}
+
+static void json_struct(struct printer *p, const struct place *at, unsigned int depth)
+{
+	struct wh_emit *e = p->m->run->emit;
+	struct wh_type t = wh_type_strip(at->type);
+	struct wh_member mem;
+
+	wh_emit_array(e, "members", NULL);
+	for (size_t i = 0; wh_type_get_member(t, i, &mem) && p->lines < PRINT_LINES_MAX; i++) {
+		struct place to = {mem.type, at->addr + mem.offset, mem.bit_off, mem.bit_size,
+				   at->space};
+
+		p->lines++;
+		wh_emit_object(e, NULL, NULL);
+		wh_emit_str(e, "name", NULL, mem.name);
+		json_type(p, &to);
+		json_value(p, &to, depth + 1);
+		wh_emit_end(e);
+	}
+	wh_emit_end(e);
+}
+
+static void json_array(struct printer *p, const struct place *at, const struct wh_type_info *i,
+		       unsigned int depth)
+{
+	struct wh_emit *e = p->m->run->emit;
+	struct wh_type_info elem;
+	char text[TEXT_MAX];
+
+	if (!info_of(wh_type_strip(i->elem), &elem) || !elem.size) {
+		wh_emit_null(e, "value");
+		return;
+	}
+	if (is_char_type(i->elem)) {
+		if (i->count && read_text(p, at, i->count, text))
+			wh_emit_str(e, "value", NULL, text);
+		else
+			wh_emit_null(e, "value");
+		return;
+	}
+	wh_emit_u64(e, "count", NULL, i->count, WH_UNIT_NONE);
+	wh_emit_array(e, "elements", NULL);
+	for (uint64_t k = 0; k < i->count && k < p->elements && p->lines < PRINT_LINES_MAX; k++) {
+		struct place to = {i->elem, at->addr + k * elem.size, 0, 0, at->space};
+
+		p->lines++;
+		wh_emit_object(e, NULL, NULL);
+		json_value(p, &to, depth + 1);
+		wh_emit_end(e);
+	}
+	wh_emit_end(e);
+}
+
+/* Pointers are addresses; what they lead to stands beside them when it is text or a function. */
+static void json_pointer(struct printer *p, const struct wh_type_info *i, uint64_t v)
+{
+	struct wh_emit *e = p->m->run->emit;
+	struct wh_type_info to;
+	char text[TEXT_MAX];
+
+	wh_emit_hex(e, "value", NULL, v);
+	if (v && is_char_type(i->elem) && read_text(p, &(struct place){.addr = v}, 0, text))
+		wh_emit_str(e, "string", NULL, text);
+	else if (v && info_of(wh_type_strip(i->elem), &to) && to.kind == WH_TYPE_FUNC)
+		wh_emit_str(e, "symbol", NULL, wh_mdb_symbol(p->m, v, text, sizeof(text)));
+}
+
+static void json_scalar(struct printer *p, const struct place *at, const struct wh_type_info *i)
+{
+	struct wh_emit *e = p->m->run->emit;
+	const char *name;
+	uint64_t v;
+
+	if (!read_integer(p, at, i->size, &v)) {
+		wh_emit_null(e, "value");
+	} else if (i->kind == WH_TYPE_PTR) {
+		json_pointer(p, i, v);
+	} else if (i->kind == WH_TYPE_ENUM) {
+		name = enum_name(wh_type_strip(at->type), (int32_t)v);
+		wh_emit_i64(e, "value", NULL, (int32_t)v);
+		if (name)
+			wh_emit_str(e, "enumerator", NULL, name);
+	} else if (i->is_signed) {
+		wh_emit_i64(e, "value", NULL, signed_value(i, at, v));
+	} else {
+		wh_emit_u64(e, "value", NULL, v, WH_UNIT_NONE);
+	}
+}
+
+static void json_value(struct printer *p, const struct place *at, unsigned int depth)
+{
+	struct wh_type_info i;
+
+	if (depth > p->depth || !info_of(wh_type_strip(at->type), &i)) {
+		wh_emit_null(p->m->run->emit, "value");
+		return;
+	}
+	switch (i.kind) {
+	case WH_TYPE_STRUCT:
+	case WH_TYPE_UNION: json_struct(p, at, depth); break;
+	case WH_TYPE_ARRAY: json_array(p, at, &i, depth); break;
+	case WH_TYPE_INT:
+	case WH_TYPE_ENUM:
+	case WH_TYPE_PTR: json_scalar(p, at, &i); break;
+	default: wh_emit_null(p->m->run->emit, "value"); break;
+	}
+}
+
+static void json_place(struct printer *p, const struct place *at, const char *path)
+{
+	struct wh_emit *e = p->m->run->emit;
+
+	wh_mdb_json_flush(p->m);
+	wh_emit_object(e, NULL, NULL);
+	wh_emit_object(e, "print", NULL);
+	if (path)
+		wh_emit_str(e, "name", NULL, path);
+	json_type(p, at);
+	json_value(p, at, 0);
+	wh_emit_end(e);
+	wh_emit_end(e);
+}
+
 /* ---- member paths ---- */
 
 /* Through a pointer, so that its target's members can be named. */
@@ -526,6 +671,10 @@ static struct wh_err *print_place(struct printer *p, const struct wh_mdb_call *c
 {
 	if (c->pipe_out)
 		return yield_place(p, c, at);
+	if (p->m->json) {
+		json_place(p, at, path);
+		return NULL;
+	}
 	print_lead(p, at);
 	if (path)
 		wh_mdb_text(p->m, "%s = ", path);

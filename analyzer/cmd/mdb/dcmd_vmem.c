@@ -2,6 +2,7 @@
 /* Arenas: ::vmem, ::vmem_seg. */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "analyzer/cmd/mdb/mdb.h"
 
@@ -124,6 +125,13 @@ static void seg_json(struct wh_mdb *m, const struct wh_vmem_seg *s)
 	wh_mdb_row(m);
 }
 
+static void seg_verbose_header(struct wh_mdb *m)
+{
+	if (!m->json)
+		wh_mdb_text(m, "%16s %4s %16s %16s %16s\n%16s %4s %16s %16s %16s\n", "ADDR", "TYPE",
+			    "START", "END", "SIZE", "", "", "THREAD", "TIMESTAMP", "");
+}
+
 struct wh_err *wh_mdb_vmem_seg_verbose(struct wh_mdb *m, uint64_t seg, bool header)
 {
 	struct wh_vmem_seg s;
@@ -137,8 +145,7 @@ struct wh_err *wh_mdb_vmem_seg_verbose(struct wh_mdb *m, uint64_t seg, bool head
 		return NULL;
 	}
 	if (header)
-		wh_mdb_text(m, "%16s %4s %16s %16s %16s\n%16s %4s %16s %16s %16s\n", "ADDR", "TYPE",
-			    "START", "END", "SIZE", "", "", "THREAD", "TIMESTAMP", "");
+		seg_verbose_header(m);
 	wh_mdb_text(m, "%16llx %4s %16llx %16llx %16llu\n", (unsigned long long)seg,
 		    seg_type(s.type), (unsigned long long)s.start, (unsigned long long)s.end,
 		    (unsigned long long)(s.end - s.start));
@@ -149,6 +156,60 @@ struct wh_err *wh_mdb_vmem_seg_verbose(struct wh_mdb *m, uint64_t seg, bool head
 		wh_mdb_text(m, "%21s%s\n", "", wh_mdb_symbol(m, s.stack[i], sym, sizeof(sym)));
 	wh_mdb_text(m, "\n");
 	return NULL;
+}
+
+/* What -c -e -l -m -M -t -T ask for, in this order. */
+enum { BY_CALLER, BY_EARLIEST, BY_LATEST, BY_MIN, BY_MAX, BY_THREAD, BY_TYPE, BY_ALL };
+struct seg_filter {
+	bool by[BY_ALL];
+	uint64_t v[BY_ALL];
+};
+
+static struct wh_err *seg_filter_parse(struct wh_mdb *m, const char *const *arg,
+				       struct seg_filter *f)
+{
+	static const struct {
+		const char *name;
+		uint8_t type;
+	} types[] = {{"ALLOC", WH_VMEM_ALLOC},
+		     {"FREE", WH_VMEM_FREE},
+		     {"SPAN", WH_VMEM_SPAN},
+		     {"ROTOR", WH_VMEM_ROTOR},
+		     {"WALKER", WH_VMEM_WALKER}};
+
+	for (size_t i = 0; i < BY_ALL; i++) {
+		f->by[i] = arg[i] != NULL;
+		if (arg[i] && i != BY_TYPE)
+			WH_TRY(wh_mdb_value(m, arg[i], &f->v[i]));
+	}
+	if (!f->by[BY_TYPE])
+		return NULL;
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+		if (!strcasecmp(arg[BY_TYPE], types[i].name)) {
+			f->v[BY_TYPE] = types[i].type;
+			return NULL;
+		}
+	return wh_err_new(WH_ERR_USAGE,
+			  "vmem_seg: -T wants ALLOC, FREE, SPAN, ROTOR or WALKER, not %s",
+			  arg[BY_TYPE]);
+}
+
+/* Only segments in use say who made them and when. */
+static bool seg_passes(struct wh_mdb *m, const struct seg_filter *f, const struct wh_vmem_seg *s)
+{
+	uint64_t size = s->end - s->start, time = (uint64_t)s->timestamp;
+	bool told = s->type == WH_VMEM_ALLOC && s->depth;
+
+	if ((f->by[BY_TYPE] && s->type != f->v[BY_TYPE]) ||
+	    (f->by[BY_MIN] && size < f->v[BY_MIN]) || (f->by[BY_MAX] && size > f->v[BY_MAX]))
+		return false;
+	if (!told)
+		return !f->by[BY_CALLER] && !f->by[BY_THREAD] && !f->by[BY_EARLIEST] &&
+		       !f->by[BY_LATEST];
+	return (!f->by[BY_THREAD] || s->thread == f->v[BY_THREAD]) &&
+	       (!f->by[BY_EARLIEST] || time >= f->v[BY_EARLIEST]) &&
+	       (!f->by[BY_LATEST] || time <= f->v[BY_LATEST]) &&
+	       (!f->by[BY_CALLER] || wh_mdb_stack_passes(m, s->stack, s->depth, f->v[BY_CALLER]));
 }
 
 struct wh_err *wh_dcmd_vmem_seg(struct wh_mdb *m, const struct wh_mdb_call *c)
@@ -164,6 +225,8 @@ struct wh_err *wh_dcmd_vmem_seg(struct wh_mdb *m, const struct wh_mdb_call *c)
 						      {"start", "START", -WH_MDB_PTR},
 						      {"size", "SIZE", WH_MDB_PTR},
 						      {"who", "WHO", -1}}};
+	const char *arg[BY_ALL] = {NULL};
+	struct seg_filter f;
 	struct wh_vmem_seg s;
 	char sym[256];
 	uint32_t set;
@@ -172,15 +235,22 @@ struct wh_err *wh_dcmd_vmem_seg(struct wh_mdb *m, const struct wh_mdb_call *c)
 
 	WH_TRY(wh_mdb_need_kmem(m, c));
 	WH_TRY(wh_mdb_need_addr(c));
-	WH_TRY(wh_mdb_opts(c, "vs", "", &set, NULL, &rest));
-	if (c->pipe_out)
-		return wh_mdb_yield(c, c->addr);
-	if (set & V)
-		return wh_mdb_vmem_seg_verbose(m, c->addr, c->first);
+	WH_TRY(wh_mdb_opts(c, "vs", "celmMtT", &set, arg, &rest));
+	WH_TRY(seg_filter_parse(m, arg, &f));
 	if (!wh_vmem_read_seg(m->kmem, c->addr, &s))
 		return wh_err_new(WH_ERR_NOT_FOUND, "no vmem_seg can be read at %llx",
 				  (unsigned long long)c->addr);
-	wh_mdb_table(m, "vmem_seg", cols[(set & S) != 0], 5, c->first);
+	if (c->pipe_out)
+		return seg_passes(m, &f, &s) ? wh_mdb_yield(c, c->addr) : NULL;
+	/* The header comes even when the first one does not pass. */
+	if (!(set & V))
+		wh_mdb_table(m, "vmem_seg", cols[(set & S) != 0], 5, c->first);
+	else if (c->first)
+		seg_verbose_header(m);
+	if (!seg_passes(m, &f, &s))
+		return NULL;
+	if (set & V)
+		return wh_mdb_vmem_seg_verbose(m, c->addr, false);
 	wh_mdb_cell_ptr(m, c->addr, true);
 	wh_mdb_cell(m, "%s", seg_type(s.type));
 	wh_mdb_cell_ptr(m, s.start, true);

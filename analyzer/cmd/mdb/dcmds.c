@@ -51,11 +51,21 @@ static const char stat_options[] = "  -k -m -g  memory in KiB, MiB, GiB\n";
 static const char users_options[] =
 	"  -e  those of less than 8192 bytes and 100 allocations as well\n"
 	"  -f  each allocation\n";
-static const char seg_options[] = "  -v  size, thread, time and stack\n"
-				  "  -s  the size instead of the end\n";
+static const char seg_options[] =
+	"  -v         size, thread, time and stack\n"
+	"  -s         the size instead of the end\n"
+	"  -c CALLER  only with CALLER (a pc, or a function) in the stack\n"
+	"  -e TIME    only at TIME or later\n"
+	"  -l TIME    only at TIME or earlier\n"
+	"  -m SIZE    only of SIZE bytes or more; -M: or less\n"
+	"  -t THREAD  only by THREAD\n"
+	"  -T TYPE    only ALLOC, FREE, SPAN, ROTOR or WALKER\n";
 static const char whatis_options[] = "  -a  all answers, not only the first\n"
 				     "  -b  the bufctl of a buffer (in a pipe: instead of it)\n"
-				     "  -q  no audit records\n";
+				     "  -i  ADDR is an identifier: only arenas of those\n"
+				     "  -k  in the order of the input, as always here\n"
+				     "  -q  no audit records\n"
+				     "  -v  as always here\n";
 
 /* Kernel dcmds and their twins for libumem are the same functions. */
 const struct wh_mdb_dcmd wh_mdb_dcmds[] = {
@@ -110,10 +120,12 @@ const struct wh_mdb_dcmd wh_mdb_dcmds[] = {
 	{"umem_verify", "?", "check the patterns behind and in buffers", wh_dcmd_kmem_verify, "u",
 	 NULL},
 	{"vmem", "?", "print an arena, or all", wh_dcmd_vmem, "ku", NULL},
-	{"vmem_seg", ":[-vs]", "print a segment of an arena", wh_dcmd_vmem_seg, "ku", seg_options},
+	{"vmem_seg",
+	 ":[-vs] [-c caller] [-e earliest] [-l latest] [-m minsize] [-M maxsize] [-t thread] [-T type]",
+	 "print or filter a segment of an arena", wh_dcmd_vmem_seg, "ku", seg_options},
 	{"walk", "?NAME", "walk a data structure (::walkers)", wh_dcmd_walk, "*", NULL},
 	{"walkers", "", "list the walkers", wh_dcmd_walkers, "*", NULL},
-	{"whatis", ":[-abqv]", "say what an address is", wh_dcmd_whatis, "*", whatis_options},
+	{"whatis", ":[-abikqv]", "say what an address is", wh_dcmd_whatis, "*", whatis_options},
 	{NULL, NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -241,6 +241,8 @@ static struct wh_err *to_shell(struct wh_mdb *m, const char *command)
 
 	if (m->no_shell)
 		return wh_err_new(WH_ERR_USAGE, "no shell: --no-shell was given");
+	if (m->json)
+		return wh_err_new(WH_ERR_USAGE, "no shell: with --json there is no text for it");
 	fflush(m->run->out);
 	f = popen(command, "w");
 	if (!f)

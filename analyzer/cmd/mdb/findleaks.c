@@ -342,16 +342,7 @@ static bool group_matches(struct wh_mdb *m, const struct wh_mleak *l, uint64_t f
 	uint64_t pc[FRAMES_MAX];
 	size_t n = leak_stack(m, l, wh_buftab_find(m->t->buftab, l->buf), pc);
 
-	for (size_t i = 0; i < n; i++) {
-		struct wh_frame f;
-
-		if (pc[i] == filter)
-			return true;
-		if (m->t->ops->symbolize && m->t->ops->symbolize(m->t, pc[i], &f) &&
-		    pc[i] - f.offset == filter)
-			return true;
-	}
-	return false;
+	return wh_mdb_stack_passes(m, pc, n, filter);
 }
 
 static struct wh_err *print_detail(struct wh_mdb *m, const struct wh_mleak *l)

@@ -150,6 +150,8 @@ bool wh_mdb_find_symbol(struct wh_mdb *m, const char *name, uint64_t *ret);
 /** First frame that is not in the allocator, printed; "" when there is none. */
 const char *wh_mdb_caller(struct wh_mdb *m, const uint64_t *pc, size_t n, char *buf, size_t cap,
 			  uint64_t *ret_pc);
+/** Whether a stack passes through @caller: a pc, or the start of a function that stands for all of it. */
+bool wh_mdb_stack_passes(struct wh_mdb *m, const uint64_t *pc, size_t n, uint64_t caller);
 struct wh_err *wh_mdb_bufctl_verbose(struct wh_mdb *m, uint64_t ctl, bool header) WH_MUST_CHECK;
 struct wh_err *wh_mdb_vmem_seg_verbose(struct wh_mdb *m, uint64_t seg, bool header) WH_MUST_CHECK;
 /** Runs the engine and groups the leaks, once (@again: anew). */
