@@ -222,7 +222,11 @@ static struct wh_err *use_phdrs(const struct finder *f, struct wh_umod *u)
 		const struct wh_uphdr *ph = &u->phdrs.v[i];
 
 		switch (ph->type) {
-		case PT_LOAD: WH_TRY(add_bss(f, u, ph)); break;
+		case PT_LOAD:
+			if (!u->m.data && (ph->flags & PF_W))
+				u->m.data = u->m.bias + ph->vaddr;
+			WH_TRY(add_bss(f, u, ph));
+			break;
 		case PT_DYNAMIC: u->m.dynamic = u->m.bias + ph->vaddr; break;
 		case PT_PHDR: u->m.phdr = u->m.bias + ph->vaddr; break;
 		case PT_NOTE: find_build_id(p, u, u->m.bias + ph->vaddr, ph->memsz); break;

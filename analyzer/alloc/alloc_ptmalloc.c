@@ -22,25 +22,6 @@ static void pt_close(void *priv)
 	free(m);
 }
 
-/*
- * MALLOC_ALIGNMENT is 2 * SIZE_SZ, but 16 on i386 since 2.26, when chunks moved to 8 mod 16: told by the
- * address of any top chunk.
- */
-static void learn_alignment(struct wh_ptmalloc *m)
-{
-	m->align = 2 * m->w;
-	m->min_chunk = 4 * m->w;
-	if (m->w != 4)
-		return;
-	for (size_t i = 0; i < m->arenas.n; i++) {
-		const struct wh_pt_arena *a = &m->arenas.v[i];
-
-		if (a->top && ((a->top + 8) & 15))
-			return;
-	}
-	m->align = 16;
-}
-
 static struct wh_err *pt_detect(struct wh_process *p, void **ret_priv, struct wh_heap_finding *ret)
 {
 	struct wh_ptmalloc *m;
@@ -59,7 +40,6 @@ static struct wh_err *pt_detect(struct wh_process *p, void **ret_priv, struct wh
 		pt_close(m);
 		return e;
 	}
-	learn_alignment(m);
 	wh_pt_init_tcache(m);
 	snprintf(ret->version, sizeof(ret->version), "glibc malloc, %zu arena%s", m->arenas.n,
 		 m->arenas.n == 1 ? "" : "s");

@@ -304,6 +304,57 @@ static bool chain_starts(struct wh_ptmalloc *m, uint64_t at, uint64_t stop, unsi
 	return true;
 }
 
+/* Do chunks follow each other from @at, some of which lie where no chunk lies when blocks are 16-aligned? */
+static bool has_odd_chunks(struct wh_ptmalloc *m, uint64_t at, uint64_t stop)
+{
+	bool odd = false;
+
+	for (unsigned int i = 0; i < 4096 && at < stop; i++) {
+		uint64_t size = word(m, at + m->w) & ~(uint64_t)WH_PT_FLAGS;
+
+		if (size < m->min_chunk || size > stop - at)
+			return false;
+		odd |= ((at + 8) & 15) != 0;
+		at += size;
+	}
+	return odd;
+}
+
+static bool has_odd_bins(struct wh_ptmalloc *m, const struct wh_pt_arena *a)
+{
+	for (unsigned int i = 0; i < WH_PT_BINS; i++) {
+		uint64_t pair = a->bins + 2ull * i * m->w, fd = word(m, pair);
+
+		if (fd != pair - 2 * m->w && is_bin(m, pair) && ((fd + 8) & 15))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * MALLOC_ALIGNMENT is 2 * SIZE_SZ, but 16 on i386 since 2.26, when chunks moved to 8 mod 16: told by the addresses of
+ * chunks: of top, of free ones, and of the first ones of each arena.
+ */
+static void learn_alignment(struct wh_ptmalloc *m)
+{
+	m->align = 2 * m->w;
+	m->min_chunk = 4 * m->w;
+	if (m->w != 4)
+		return;
+	for (size_t i = 0; i < m->arenas.n; i++) {
+		const struct wh_pt_arena *a = &m->arenas.v[i];
+		uint64_t end = a->top + a->top_size,
+			 first = a->main ? end - a->system_mem : a->end;
+
+		if (!a->top)
+			continue;
+		if (((a->top + 8) & 15) || has_odd_bins(m, a) ||
+		    (first < a->top && has_odd_chunks(m, first_chunk(m, first), a->top)))
+			return;
+	}
+	m->align = 16;
+}
+
 static struct wh_err *main_region(struct wh_ptmalloc *m, uint32_t ai)
 {
 	const struct wh_pt_arena *a = &m->arenas.v[ai];
@@ -426,6 +477,19 @@ struct wh_err *wh_pt_find_regions(struct wh_ptmalloc *m)
 	return e;
 }
 
+/* Where modules are not known the ring may have been met elsewhere. */
+static void main_arena_first(struct wh_ptmalloc *m)
+{
+	for (size_t i = 1; i < m->arenas.n && !m->arenas.v[0].main; i++) {
+		struct wh_pt_arena a = m->arenas.v[i];
+
+		if (a.main) {
+			m->arenas.v[i] = m->arenas.v[0];
+			m->arenas.v[0] = a;
+		}
+	}
+}
+
 struct wh_err *wh_pt_find_arenas(struct wh_ptmalloc *m)
 {
 	const struct wh_process *p = m->p;
@@ -444,6 +508,8 @@ struct wh_err *wh_pt_find_arenas(struct wh_ptmalloc *m)
 	}
 	if (!m->arenas.n)
 		return &wh_err_not_mine;
+	main_arena_first(m);
 	learn_heap_layout(m);
+	learn_alignment(m);
 	return NULL;
 }

@@ -8,6 +8,7 @@ const char *const wh_interior_names[16] = {
 	[WH_INTERIOR_LENGTH64] = "length64",
 	[WH_INTERIOR_NEWARRAY] = "newarray",
 	[WH_INTERIOR_MULTIPLE] = "multipleinheritance",
+	[WH_INTERIOR_DTV] = "dtv",
 };
 
 /* Could @need bytes be what was asked for of a block with @room? */
@@ -60,6 +61,20 @@ static bool is_base_class(const struct wh_process *p, struct wh_reader *r, uint6
 	       is_vtable(p, r, first, 0) && is_vtable(p, r, second, off);
 }
 
+/*
+ * glibc elf/dl-tls.c allocate_dtv(): {length}, {generation}, length times {block, to free}, two words each; a thread's
+ * descriptor points at the second.  Threads whose thread pointer is known hold theirs anyway, but cores of 32-bit ARM
+ * don't have it.
+ */
+static bool is_dtv(struct wh_abi abi, struct wh_reader *r, uint64_t addr, uint64_t size)
+{
+	uint64_t length, unused;
+
+	return wh_read_word(r, addr, &length) && wh_read_word(r, addr + abi.word, &unused) &&
+	       length && length < size && !unused &&
+	       fills((length + 2) * 2 * abi.word, size, abi.word);
+}
+
 unsigned int wh_interior_check(const void *arg, struct wh_reader *r, uint32_t row, uint64_t addr,
 			       uint64_t size, uint64_t off)
 {
@@ -78,6 +93,8 @@ unsigned int wh_interior_check(const void *arg, struct wh_reader *r, uint32_t ro
 		return WH_INTERIOR_LENGTH64;
 	if ((off == w || off == 2 * w) && is_counted_array(p->abi, r, addr, size, off))
 		return WH_INTERIOR_NEWARRAY;
+	if (off == 2 * w && is_dtv(p->abi, r, addr, size))
+		return WH_INTERIOR_DTV;
 	if (is_base_class(p, r, addr, off))
 		return WH_INTERIOR_MULTIPLE;
 	return WH_INTERIOR_NONE;

@@ -16,13 +16,14 @@ enum wh_interior {
 	WH_INTERIOR_LENGTH64, /**< behind a 64-bit word that holds the size of the rest */
 	WH_INTERIOR_NEWARRAY, /**< behind the count that new[] keeps for destructors */
 	WH_INTERIOR_MULTIPLE, /**< a base class of an object with several vtables */
+	WH_INTERIOR_DTV,      /**< behind the length of a thread's table of TLS blocks */
 	WH_INTERIOR_COUNT
 };
 
 /** For wh_mark_opts.interior_ok; @arg is a const struct wh_process.  Thread-safe (own reader @r). */
 unsigned int wh_interior_check(const void *arg, struct wh_reader *r, uint32_t row, uint64_t addr,
 			       uint64_t size, uint64_t off);
-/** "tagged", "stdstring", "length64", "newarray", "multipleinheritance": also JSON; 16 entries. */
+/** "tagged", "stdstring", "length64", "newarray", "multipleinheritance", "dtv": also JSON; 16 entries. */
 extern const char *const wh_interior_names[16];
 
 #endif

@@ -180,10 +180,13 @@ static struct wh_err *hold_block_of(struct wh_user *u, uint64_t addr, uint16_t k
 	return wh_plan_add_word(&u->t->plan, kind, wh_buftab_addr(b, row), where, 0);
 }
 
-/* A thread descriptor's second word is the dtv, which points behind the first slot of its block. */
+/*
+ * A thread descriptor names the dtv, which points behind the first slot of its block.  tcbhead_t of glibc's
+ * sysdeps/ARCH/nptl/tls.h: {tcb, dtv, self, ...} on x86, {dtv, private} on ARM.
+ */
 static struct wh_err *hold_dtv(struct wh_user *u, uint64_t tcb, uint16_t kind)
 {
-	uint64_t at = tcb + u->p->abi.word, dtv;
+	uint64_t at = tcb + (u->p->tls_above_tp ? 0 : u->p->abi.word), dtv;
 	uint32_t row;
 
 	return tcb && wh_read_word(u->r, at, &dtv) ? hold_block_of(u, dtv, kind, at, &row) : NULL;

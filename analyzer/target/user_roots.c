@@ -46,6 +46,15 @@ static struct wh_err *module_kind(struct wh_process *p, uint32_t module, uint16_
 	return NULL;
 }
 
+/* A data segment that begins amid a page has bytes of the file in front, unwind tables for one. */
+static uint64_t skip_file_bytes(const struct wh_process *p, const struct wh_map_area *m,
+				uint64_t start)
+{
+	uint64_t data = m->module == UINT32_MAX ? 0 : p->names->modules[m->module].data;
+
+	return data > start && data - start < 4096 ? data : start;
+}
+
 static bool in_stack(const struct wh_process *p, uint64_t addr)
 {
 	for (size_t i = 0; i < p->threads.n; i++) {
@@ -134,6 +143,7 @@ static struct wh_err *add_piece(void *arg, const struct wh_map_area *m, uint64_t
 	}
 	if (end > m->present_end)
 		end = m->present_end;
+	start = skip_file_bytes(p, m, start);
 	if (start >= end)
 		return NULL;
 	if (p->memory_nodes && kind == r->anonymous)
@@ -177,6 +187,43 @@ static struct wh_err *add_dead(struct roots *r)
 	return NULL;
 }
 
+/*
+ * Was map @i written and then protected?  The dynamic linker does that to a module's relocated data (RELRO: its
+ * mapping lies right below the writable one), and start-up code of a static program leaves pointers to the heap there.
+ * Anonymous memory has no other contents than what was written to it.  Read-only parts of files hold what the linker
+ * wrote: no address of a heap.
+ */
+static bool is_protected_data(const struct wh_process *p, size_t i)
+{
+	const struct wh_map_area *m = &p->maps.v[i], *above = i + 1 < p->maps.n ? m + 1 : NULL;
+
+	if ((m->flags & WH_MAP_W) || !(m->flags & WH_MAP_R) || m->present_end <= m->start)
+		return false;
+	if (m->module == UINT32_MAX)
+		return !m->file && !p->memory_nodes;
+	return !(m->flags & WH_MAP_X) && above && above->module == m->module &&
+	       above->start == m->end && (above->flags & WH_MAP_W);
+}
+
+static struct wh_err *add_protected(struct roots *r)
+{
+	struct wh_process *p = r->p;
+
+	for (size_t i = 0; i < p->maps.n; i++) {
+		const struct wh_map_area *m = &p->maps.v[i];
+		uint16_t kind = r->anonymous;
+		uint64_t start = skip_file_bytes(p, m, m->start);
+
+		if (!is_protected_data(p, i) || start >= m->present_end)
+			continue;
+		if (m->module != UINT32_MAX)
+			WH_TRY(module_kind(p, m->module, &kind));
+		WH_TRY(wh_plan_add_root(&p->t->plan, kind, WH_VIRT, start, start,
+					m->present_end - start));
+	}
+	return NULL;
+}
+
 struct wh_err *wh_process_plan_roots(struct wh_process *p)
 {
 	struct roots r = {.p = p};
@@ -187,6 +234,7 @@ struct wh_err *wh_process_plan_roots(struct wh_process *p)
 	WH_TRY(wh_plan_add_kind(plan, "anonymous", &r.anonymous));
 	WH_TRY(wh_plan_add_kind(plan, "files", &r.files));
 	WH_TRY(wh_process_each_free(p, add_piece, &r));
+	WH_TRY(add_protected(&r));
 	WH_TRY(add_dead(&r));
 	if (r.n_hollow)
 		wh_diag_add(

@@ -150,6 +150,19 @@ static struct wh_err *read_threads(struct wh_process *p)
 	return NULL;
 }
 
+/* Is [lo, hi) writable memory without holes? */
+static bool is_memory(const struct wh_process *p, uint64_t lo, uint64_t hi)
+{
+	while (lo < hi) {
+		const struct wh_map_area *m = wh_process_find_map(p, lo);
+
+		if (!m || !(m->flags & WH_MAP_W))
+			return false;
+		lo = m->end;
+	}
+	return true;
+}
+
 /* The triple {stackblock, size, guard} in the TCB at @tcb. */
 static bool stack_of_tcb(struct wh_process *p, uint64_t tcb, uint64_t *ret_lo, uint64_t *ret_hi)
 {
@@ -162,7 +175,8 @@ static bool stack_of_tcb(struct wh_process *p, uint64_t tcb, uint64_t *ret_lo, u
 		uint64_t guard = wh_get_word(p->abi, buf + at + 2 * w), hi;
 
 		if (!lo || lo >= tcb || size < 4096 || guard >= size || (guard & 0xfff) ||
-		    __builtin_add_overflow(lo, size, &hi) || hi <= tcb || hi - tcb > TOP_OF_STACK)
+		    __builtin_add_overflow(lo, size, &hi) || hi <= tcb || hi - tcb > TOP_OF_STACK ||
+		    !is_memory(p, lo + guard, hi))
 			continue;
 		*ret_lo = lo + guard;
 		*ret_hi = hi;
