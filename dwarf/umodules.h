@@ -47,8 +47,8 @@ struct wh_umodule {
 	bool is_main;		       /**< the program itself */
 	bool is_loader;		       /**< the dynamic linker */
 	uint64_t entry, phdr, dynamic; /**< VIRT; 0 unknown */
-	uint64_t data;		       /**< VIRT where its writable segment begins, amid a page; 0 unknown */
-	uint64_t link_map;	       /**< VIRT of its struct link_map; 0 unknown */
+	uint64_t data;	   /**< VIRT where its writable segment begins, amid a page; 0 unknown */
+	uint64_t link_map; /**< VIRT of its struct link_map; 0 unknown */
 	uint64_t tls_size, tls_filesz, tls_align, tls_image; /**< PT_TLS; 0 none; image is VIRT */
 	uint32_t tls_index; /**< its entry in every thread's dtv; 0 none or unknown */
 	uint8_t build_id[64];

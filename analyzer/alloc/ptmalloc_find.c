@@ -343,8 +343,7 @@ static void learn_alignment(struct wh_ptmalloc *m)
 		return;
 	for (size_t i = 0; i < m->arenas.n; i++) {
 		const struct wh_pt_arena *a = &m->arenas.v[i];
-		uint64_t end = a->top + a->top_size,
-			 first = a->main ? end - a->system_mem : a->end;
+		uint64_t end = a->top + a->top_size, first = a->main ? end - a->system_mem : a->end;
 
 		if (!a->top)
 			continue;
