@@ -483,7 +483,7 @@ static struct wh_err *explain(struct wh_run *run)
 
 const struct wh_command wh_cmd_explain = {
 	.name = "explain",
-	.synopsis = "[options] ADDRESS... [VMLINUX|PROGRAM] DUMP",
+	.synopsis = "[options] ADDRESS|SYMBOL... [VMLINUX|PROGRAM] DUMP",
 	.summary = "show who holds an object, or that nobody does",
 	.help = "For a live object: the chain of words that leads to it from a named root. For a lost "
 		"one: the statement that no word holds it, and what comes near: stale pointers in "

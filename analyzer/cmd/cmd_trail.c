@@ -122,7 +122,7 @@ static struct wh_err *trail(struct wh_run *run)
 
 const struct wh_command wh_cmd_trail = {
 	.name = "trail",
-	.synopsis = "[options] ADDRESS... [VMLINUX|PROGRAM] DUMP",
+	.synopsis = "[options] ADDRESS|SYMBOL... [VMLINUX|PROGRAM] DUMP",
 	.summary = "tell what happened to an object, in time order",
 	.help = "Merges every record of an object that lies in the dump: allocation and free tracks, "
 		"transaction logs, flow traces. Earlier owners of the same memory are part of the "

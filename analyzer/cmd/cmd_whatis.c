@@ -104,13 +104,16 @@ static struct wh_err *whatis(struct wh_run *run)
 
 const struct wh_command wh_cmd_whatis = {
 	.name = "whatis",
-	.synopsis = "[options] ADDRESS... [VMLINUX|PROGRAM] DUMP",
+	.synopsis = "[options] ADDRESS|SYMBOL... [VMLINUX|PROGRAM] DUMP",
 	.summary = "say what an address is: object, slab, page, symbol, stack",
 	.help = "Everything that is known of an address, most specific first: the object and its cache, "
 		"slab, page and its class, vmalloc area, symbol, task stack, per-CPU area; and, when it "
-		"lies in an object, the object's state and who allocated it.",
+		"lies in an object, the object's state and who allocated it.\n\n"
+		"An address is hexadecimal, with or without 0x, or a symbol: slab_caches, "
+		"ext4`ext4_iget+0x10.",
 	.examples = "weephole whatis 0xffff888004a3c200 vmcore\none address\n"
-		    "weephole whatis --json ffffffff81e0a2c0 ffff888004a3c200 vmcore\tseveral\n",
+		    "weephole whatis --json ffffffff81e0a2c0 ffff888004a3c200 vmcore\tseveral\n"
+		    "weephole whatis init_task+0x10 vmcore\tby name\n",
 	.groups = WH_OG_OUT | WH_OG_INPUT,
 	.args = WH_ARGS_DUMP | WH_ARGS_ADDR,
 	.run = whatis,

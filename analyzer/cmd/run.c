@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One run: arguments to files and addresses, files to a target, the command, errors to exit codes. */
+#include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "analyzer/cmd/findings.h"
 #include "analyzer/cmd/output.h"
@@ -29,6 +32,19 @@ static struct wh_err *add_file(struct wh_run *run, const char *path)
 	return WH_VEC_PUSH(&run->files, path);
 }
 
+static struct wh_err *add_address(struct wh_run *run, uint64_t addr, const char *name)
+{
+	WH_TRY(WH_VEC_PUSH(&run->addrs, addr));
+	return WH_VEC_PUSH(&run->names, name);
+}
+
+/* What is no file may be a symbol of the dump: "slab_caches", "ext4`ext4_iget+0x10", "ns::var". */
+static bool looks_like_symbol(const char *s)
+{
+	return (isalpha((unsigned char)*s) || *s == '_' || *s == '.') && !strchr(s, '/') &&
+	       access(s, F_OK) != 0;
+}
+
 static struct wh_err *sort_args(struct wh_run *run)
 {
 	const struct wh_cli *cli = run->cli;
@@ -43,7 +59,9 @@ static struct wh_err *sort_args(struct wh_run *run)
 		uint64_t addr;
 
 		if ((run->cmd->args & WH_ARGS_ADDR) && wh_parse_address(cli->args.v[i], &addr))
-			WH_TRY(WH_VEC_PUSH(&run->addrs, addr));
+			WH_TRY(add_address(run, addr, NULL));
+		else if ((run->cmd->args & WH_ARGS_ADDR) && looks_like_symbol(cli->args.v[i]))
+			WH_TRY(add_address(run, 0, cli->args.v[i]));
 		else
 			WH_TRY(add_file(run, cli->args.v[i]));
 	}
@@ -63,6 +81,12 @@ static struct wh_err *check_args(const struct wh_run *run)
 			"%s is a program or its symbols, no dump: which core or vmcore of "
 			"it?  usage: weephole %s %s",
 			run->symbols.v[0], c->name, c->synopsis);
+	/* Without a dump, the last word that is no address was meant to be one. */
+	for (size_t i = run->names.n; !run->files.n && i-- > 0;)
+		if (run->names.v[i]) {
+			errno = ENOENT;
+			return wh_err_os(run->names.v[i], "cannot open");
+		}
 	if ((c->args & WH_ARGS_DUMP) && !run->files.n && !run->reports.n)
 		return wh_err_new(WH_ERR_USAGE, "which dump?  usage: weephole %s %s", c->name,
 				  c->synopsis);
@@ -79,6 +103,43 @@ struct wh_err *wh_run_dump(struct wh_run *run)
 	if (run->dump)
 		return NULL;
 	return wh_dump_open(run->ctx, run->files.v, run->files.n, &run->dump);
+}
+
+/* "symbol", "symbol+0x10", "symbol-8" */
+static struct wh_err *resolve(struct wh_run *run, const char *text, uint64_t *ret)
+{
+	const struct wh_target *t = run->target;
+	size_t len = strlen(text), at = len;
+	char name[512], *end;
+	uint64_t off = 0;
+
+	/* Operators have signs in their names too: only one with a number behind it is a distance. */
+	while (at && text[at] != '+' && text[at] != '-')
+		at--;
+	if (at && isdigit((unsigned char)text[at + 1])) {
+		off = strtoull(text + at + 1, &end, 0);
+		if (!*end)
+			len = at;
+	}
+	if (len >= sizeof(name))
+		return wh_err_new(WH_ERR_USAGE, "%.40s…: too long for an address", text);
+	memcpy(name, text, len);
+	name[len] = '\0';
+	if (!t->ops->find_symbol || !t->ops->find_symbol(run->target, name, ret))
+		return wh_err_new(WH_ERR_NOT_FOUND,
+				  "%s is no file, and the dump has no symbol of that name", text);
+	if (!text[len])
+		return NULL;
+	*ret += text[len] == '+' ? off : 0 - off;
+	return NULL;
+}
+
+static struct wh_err *resolve_names(struct wh_run *run)
+{
+	for (size_t i = 0; i < run->names.n; i++)
+		if (run->names.v[i])
+			WH_TRY(resolve(run, run->names.v[i], &run->addrs.v[i]));
+	return NULL;
 }
 
 struct wh_err *wh_run_target(struct wh_run *run, bool build)
@@ -99,6 +160,7 @@ struct wh_err *wh_run_target(struct wh_run *run, bool build)
 			.n_no_roots = cli->no_roots.n,
 		};
 		WH_TRY(wh_target_open(run->ctx, run->dump, &run->target_opts, &run->target));
+		WH_TRY(resolve_names(run));
 	}
 	return build ? wh_target_build(run->target) : NULL;
 }
@@ -238,6 +300,7 @@ static void run_fini(struct wh_run *run)
 	WH_VEC_FINI(&run->symbols);
 	WH_VEC_FINI(&run->reports);
 	WH_VEC_FINI(&run->addrs);
+	WH_VEC_FINI(&run->names);
 }
 
 static int run_all(const struct wh_cli *cli)

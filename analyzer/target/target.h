@@ -140,6 +140,8 @@ struct wh_target_ops {
 	struct wh_err *(*info)(struct wh_target *t, struct wh_arena *a, wh_fact_vec *ret);
 	/** Code or data address to name; false when unknown. */
 	bool (*symbolize)(struct wh_target *t, uint64_t addr, struct wh_frame *ret);
+	/** Name to address: "name", or "module`name"; false when unknown.  May be NULL. */
+	bool (*find_symbol)(struct wh_target *t, const char *name, uint64_t *ret);
 	/** Content signature of a row without recorded stack ("ops=ext4_file_ops"), in @a; NULL none. */
 	const char *(*signature)(struct wh_target *t, uint32_t row, struct wh_arena *a);
 	/** The type of a row, strings in @a; *ret zeroed when unknown.  May mark.  May be NULL. */

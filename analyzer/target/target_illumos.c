@@ -438,6 +438,13 @@ uint64_t wh_illumos_row_ctl(struct wh_illumos_target *il, uint32_t row)
 			       wh_buftab_addr(tab, row));
 }
 
+static bool illumos_find_symbol(struct wh_target *t, const char *name, uint64_t *ret)
+{
+	const char *quote = strrchr(name, '`');
+
+	return wh_illumos_find_symbol(t->priv, quote ? quote + 1 : name, ret);
+}
+
 const struct wh_target_ops wh_target_illumos_ops = {
 	.name = "illumos",
 	.open = illumos_open,
@@ -448,5 +455,6 @@ const struct wh_target_ops wh_target_illumos_ops = {
 	.caches = wh_illumos_caches,
 	.info = wh_illumos_info,
 	.symbolize = wh_illumos_symbolize,
+	.find_symbol = illumos_find_symbol,
 	.close = illumos_close,
 };

@@ -221,6 +221,25 @@ static struct wh_err *linux_caches(struct wh_target *t, struct wh_arena *a, wh_c
 	return NULL;
 }
 
+static bool linux_find_symbol(struct wh_target *t, const char *name, uint64_t *ret)
+{
+	const struct wh_lx *x = t->priv;
+	const char *quote = strrchr(name, '`');
+	char module[64] = "";
+	struct wh_sym s;
+
+	if (quote) {
+		if ((size_t)(quote - name) >= sizeof(module))
+			return false;
+		memcpy(module, name, (size_t)(quote - name));
+		name = quote + 1;
+	}
+	if (!wh_symtab_find_name(x->names->syms, *module ? module : NULL, name, 0, &s))
+		return false;
+	*ret = s.addr;
+	return true;
+}
+
 const struct wh_target_ops wh_target_linux_ops = {
 	.name = "linux",
 	.open = linux_open,
@@ -232,6 +251,7 @@ const struct wh_target_ops wh_target_linux_ops = {
 	.caches = linux_caches,
 	.info = wh_lx_info,
 	.symbolize = wh_lx_symbolize,
+	.find_symbol = linux_find_symbol,
 	.signature = wh_lx_signature,
 	.aliases = wh_lx_aliases,
 	.phys_to_virt = wh_lx_phys_to_virt,

@@ -291,6 +291,14 @@ static bool user_symbolize(struct wh_target *t, uint64_t addr, struct wh_frame *
 	return wh_user_symbolize(t->priv, addr, ret);
 }
 
+static bool user_find_symbol(struct wh_target *t, const char *name, uint64_t *ret)
+{
+	struct wh_user *u = t->priv;
+	const char *quote = strrchr(name, '`');
+
+	return u->names && wh_unames_find(u->names, NULL, quote ? quote + 1 : name, ret);
+}
+
 static const char *user_signature(struct wh_target *t, uint32_t row, struct wh_arena *a)
 {
 	return wh_user_signature(t->priv, row, a);
@@ -314,6 +322,7 @@ const struct wh_target_ops wh_target_user_ops = {
 	.caches = user_caches,
 	.info = user_info,
 	.symbolize = user_symbolize,
+	.find_symbol = user_find_symbol,
 	.signature = user_signature,
 	.type = user_type,
 	.close = user_close,

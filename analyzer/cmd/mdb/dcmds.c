@@ -149,22 +149,7 @@ const struct wh_mdb_dcmd *wh_mdb_find_dcmd(const char *name)
 
 bool wh_mdb_find_symbol(struct wh_mdb *m, const char *name, uint64_t *ret)
 {
-	struct wh_user *u = wh_target_get_user(m->t);
-
-	if (m->il)
-		return wh_illumos_find_symbol(m->il, name, ret);
-	if (u)
-		return u->names && wh_unames_find(u->names, NULL, name, ret);
-	if (m->t->ops == &wh_target_linux_ops) {
-		const struct wh_lx *x = m->t->priv;
-		struct wh_sym s;
-
-		if (!wh_symtab_find_name(x->names->syms, NULL, name, 0, &s))
-			return false;
-		*ret = s.addr;
-		return true;
-	}
-	return false;
+	return m->t->ops->find_symbol && m->t->ops->find_symbol(m->t, name, ret);
 }
 
 struct wh_err *wh_mdb_open(struct wh_run *run, struct wh_mdb *m)

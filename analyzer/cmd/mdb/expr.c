@@ -83,7 +83,6 @@ static bool looks_like_number(const char *s)
 static struct wh_err *name(struct parser *p, uint64_t *ret)
 {
 	char buf[256];
-	const char *base;
 	size_t n = 0;
 
 	while (is_name((unsigned char)p->s[n], n == 0))
@@ -93,8 +92,7 @@ static struct wh_err *name(struct parser *p, uint64_t *ret)
 	memcpy(buf, p->s, n);
 	buf[n] = '\0';
 	p->s += n;
-	base = strrchr(buf, '`');
-	if (!wh_mdb_find_symbol(p->m, base ? base + 1 : buf, ret))
+	if (!wh_mdb_find_symbol(p->m, buf, ret))
 		return wh_err_new(WH_ERR_NOT_FOUND, "unknown symbol name: %s", buf);
 	return NULL;
 }
