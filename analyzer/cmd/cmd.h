@@ -37,11 +37,12 @@ struct wh_run {
 	struct wh_ctx *ctx;
 	const struct wh_cli *cli;
 	const struct wh_command *cmd;
-	wh_str_vec files;	  /**< dump files, in order given; PAIR: OLD and NEW */
-	wh_str_vec symbols;	  /**< -s and positional files with symbols */
-	wh_str_vec reports;	  /**< saved reports (WH_ARGS_REPORT) */
-	WH_VEC(uint64_t) addrs;	  /**< WH_ARGS_ADDR; those given by name are 0 until the target is open */
-	wh_str_vec names;	  /**< beside addrs: "symbol", "symbol+0x10", or NULL */
+	wh_str_vec files;   /**< dump files, in order given; PAIR: OLD and NEW */
+	wh_str_vec symbols; /**< -s and positional files with symbols */
+	wh_str_vec reports; /**< saved reports (WH_ARGS_REPORT) */
+	WH_VEC(uint64_t)
+	addrs;		  /**< WH_ARGS_ADDR; those given by name are 0 until the target is open */
+	wh_str_vec names; /**< beside addrs: "symbol", "symbol+0x10", or NULL */
 	struct wh_dump *dump;	  /**< set by wh_run_dump; owned */
 	struct wh_target *target; /**< set by wh_run_target; owned */
 	struct wh_target_opts target_opts;
