@@ -288,6 +288,46 @@ START_TEST(many_runs_and_singles)
 }
 END_TEST
 
+/* Runs over many pages, of all sorts of strides, also in one class: every address, inside, between and behind. */
+START_TEST(runs_of_any_stride)
+{
+	const uint32_t strides[] = {8, 24, 32, 104, 192, 1000, 4096, 4104, 9000, 65528};
+	enum { N = sizeof(strides) / sizeof(strides[0]), SPACE = 4 << 20 };
+	const uint64_t base = 0xffff888000000000ull;
+	struct wh_buftab *t = table(0);
+	uint32_t rows[2 * N], first = 0;
+
+	for (uint32_t k = 2; k < N; k++) {
+		struct wh_class c = {.name = "c", .model = "test"};
+		uint16_t cls;
+
+		ck_assert_ptr_null(wh_buftab_add_class(t, &c, &cls));
+	}
+	for (uint32_t k = 0; k < 2 * N; k++) {
+		uint32_t stride = strides[k % N];
+		uint16_t cls = (uint16_t)(k < N ? k : 0); /* class 0: of all */
+
+		rows[k] = 70000 / stride + 20 + k;
+		ck_assert_ptr_null(wh_buftab_add_run(t, cls, base + (uint64_t)k * SPACE + 64 * k,
+						     stride, stride - (stride > 8 ? 8 : 0), rows[k],
+						     NULL));
+	}
+	ck_assert_ptr_null(wh_buftab_freeze(t));
+	for (uint32_t k = 0; k < 2 * N; first += rows[k++]) {
+		uint64_t start = base + (uint64_t)k * SPACE + 64 * k, stride = strides[k % N];
+		uint64_t size = stride - (stride > 8 ? 8 : 0);
+
+		for (uint64_t at = 0; at < stride * (rows[k] + 1); at += 4)
+			ck_assert_uint_eq(wh_buftab_find(t, start + at),
+					  at / stride < rows[k] && at % stride < size
+						  ? first + at / stride
+						  : WH_ROW_NONE);
+		ck_assert_uint_eq(wh_buftab_find(t, start - 1), WH_ROW_NONE);
+	}
+	wh_buftab_destroy(t);
+}
+END_TEST
+
 START_TEST(overlaps_are_settled_whatever_the_order)
 {
 	for (int order = 0; order < 2; order++) {
@@ -371,6 +411,7 @@ int main(void)
 	tcase_add_test(c, a_part_takes_only_rising_rows);
 	tcase_add_test(c, runs_make_rows_of_allocated_slots);
 	tcase_add_test(c, many_runs_and_singles);
+	tcase_add_test(c, runs_of_any_stride);
 	tcase_add_test(c, overlaps_are_settled_whatever_the_order);
 	tcase_add_test(c, impossible_rows_are_refused);
 	tcase_add_test(c, an_empty_table_finds_nothing);

@@ -60,6 +60,8 @@ void wh_buftab_destroy(struct wh_buftab *t)
 	WH_VEC_FINI(&t->regions);
 	free(t->slots);
 	free(t->leaves);
+	free(t->page_runs);
+	WH_VEC_FINI(&t->kinds);
 	free(t);
 }
 
@@ -250,13 +252,16 @@ uint64_t wh_buftab_large_size(const struct wh_buftab *t, uint32_t row)
 static uint32_t find_start(const struct wh_buftab *t, uint64_t addr, uint64_t *ret_start)
 {
 	const struct region *r = t->n ? buftab_region(t, addr) : NULL;
+	uint32_t row;
 
 	if (!r)
 		return WH_ROW_NONE;
-	if (r->dense)
-		return leaf_find(t, region_leaf(r, addr), addr, ret_start);
-	*ret_start = r->start;
-	return r->first_row;
+	if (!r->dense) {
+		*ret_start = r->start;
+		return r->first_row;
+	}
+	row = r->runs ? run_find(t, region_run(r, addr), addr, ret_start) : WH_ROW_NONE;
+	return row != WH_ROW_NONE ? row : leaf_find(t, region_leaf(r, addr), addr, ret_start);
 }
 
 uint32_t wh_buftab_find(const struct wh_buftab *t, uint64_t addr)
@@ -360,7 +365,7 @@ uint64_t wh_buftab_memory(const struct wh_buftab *t)
 {
 	return t->cap * (sizeof(*t->size) + sizeof(*t->cls) + sizeof(*t->state)) +
 	       (t->delta ? t->cap * sizeof(*t->delta) : 0) + t->n_leaves * sizeof(*t->leaves) +
-	       t->regions.cap * sizeof(*t->regions.v) +
+	       t->n_page_runs * sizeof(*t->page_runs) + t->regions.cap * sizeof(*t->regions.v) +
 	       (t->slots ? (t->slot_mask + 1) * sizeof(*t->slots) : 0);
 }
 

@@ -338,6 +338,7 @@ struct freeze {
 	uint16_t *cls;
 	uint8_t *state;
 	bool in_place;
+	uint16_t *kinds; /* of each class: run_kind of its first run, plus one */
 };
 
 /* Numbers the rows and cuts the work. */
@@ -441,6 +442,72 @@ static struct wh_err *regions_join(struct freeze *f)
 		at += region_leaf_count(r);
 	}
 	return NULL;
+}
+
+static struct wh_err *page_runs_make(struct wh_buftab *t)
+{
+	size_t pages = 0, at = 0;
+
+	for (size_t i = 0; i < t->regions.n; i++)
+		if (t->regions.v[i].dense)
+			pages += region_page_count(&t->regions.v[i]);
+	t->page_runs = wh_alloc_table(pages, sizeof(*t->page_runs));
+	if (!t->page_runs)
+		return &wh_err_nomem;
+	t->n_page_runs = pages;
+	for (size_t i = 0; i < t->regions.n; i++) {
+		struct region *r = &t->regions.v[i];
+
+		if (!r->dense)
+			continue;
+		r->runs = &t->page_runs[at];
+		at += region_page_count(r);
+	}
+	return NULL;
+}
+
+/* Which strides and sizes there are.  A class has one of each as a rule; what differs stays with the leaves. */
+static struct wh_err *kinds_make(struct freeze *f)
+{
+	struct wh_buftab *t = f->t;
+
+	f->kinds = wh_calloc(t->classes.n, sizeof(*f->kinds));
+	if (!f->kinds)
+		return &wh_err_nomem;
+	for (size_t s = 0; s < t->segments.n && t->kinds.n < RUN_KINDS_MAX; s++) {
+		const struct segment *g = &t->segments.v[s];
+
+		if (!g->stride || f->kinds[g->cls])
+			continue;
+		WH_TRY(WH_VEC_PUSH(
+			&t->kinds,
+			(struct run_kind){.stride = g->stride,
+					  .size = g->size,
+					  .inverse = UINT32_MAX / (g->stride / 8) + 1ull}));
+		f->kinds[g->cls] = (uint16_t)t->kinds.n;
+	}
+	return t->kinds.n ? page_runs_make(t) : NULL;
+}
+
+/* The pages whose first byte lies in a slot of the run @g.  No other run can claim them. */
+static void runs_fill(const struct freeze *f, const struct region *r, const struct segment *g)
+{
+	unsigned int kind = f->kinds[g->cls];
+	const struct run_kind *k = kind ? &f->t->kinds.v[kind - 1] : NULL;
+	uint64_t first = (g->base + (1u << RUN_PAGE_SHIFT) - 1) >> RUN_PAGE_SHIFT;
+
+	if (!k || k->stride != g->stride || k->size != g->size)
+		return;
+	for (uint64_t page = first; page << RUN_PAGE_SHIFT < g->end; page++) {
+		uint64_t at = (page << RUN_PAGE_SHIFT) - g->base;
+		uint32_t i = (uint32_t)(at / g->stride), left = g->n - i;
+
+		r->runs[page - (r->start >> RUN_PAGE_SHIFT)] = (struct page_run){
+			.row = g->row + i,
+			.into = (uint32_t)(at % g->stride) / 8 & 0x1fff,
+			.rows = (left < RUN_ROWS_MAX ? left : RUN_ROWS_MAX) & 0x3ff,
+			.kind = (kind - 1) & 0x1ff};
+	}
 }
 
 /*
@@ -572,6 +639,8 @@ static struct wh_err *fill_unit(void *arg, unsigned int worker WH_UNUSED, size_t
 						  : 8 * (uint64_t)t->delta[g->first + i];
 			pen_row(&pen, g->row + i, addr);
 		}
+		if (g->stride)
+			runs_fill(f, pen.r, g);
 		if (!f->in_place)
 			columns_fill(f, g);
 	}
@@ -702,6 +771,7 @@ static struct wh_err *freeze(struct freeze *f)
 	}
 	rows = t->n + t->run_rows;
 	WH_TRY(regions_join(f));
+	WH_TRY(kinds_make(f));
 	WH_TRY(columns_make(f, rows));
 	WH_TRY(wh_workers_run(t->ctx, NULL, f->portions.n, fill_unit, f));
 	WH_TRY(large_renumber(t));
@@ -723,6 +793,7 @@ struct wh_err *wh_buftab_freeze(struct wh_buftab *t)
 	free(f.size);
 	free(f.cls);
 	free(f.state);
+	free(f.kinds);
 	if (e)
 		return e;
 	if (t->n) {

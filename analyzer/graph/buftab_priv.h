@@ -10,7 +10,13 @@
  *	leaf.rank   rows that start before this leaf (in the whole table)
  *	leaf.back   distance to the start of row rank-1 [8-byte units], 0 when it is in no way near
  *
- * A lookup touches one leaf (16 bytes) and the row's size, whatever the allocator.
+ * A lookup touches one leaf (16 bytes) and the row's size, whatever the allocator.  Leaves are 3 % of the
+ * memory that holds buffers, too much for any cache; but most of a kernel's memory is full slabs:
+ *
+ *	page_run 4096 bytes of a dense region whose first byte a run's slot covers: that row, how far
+ *	         into its slot the page begins, and which stride, for all rows of the run from there on
+ *
+ * which tells row, start and size from 8 bytes, a sixteenth of the page's leaves.
  */
 #ifndef WH_GRAPH_BUFTAB_PRIV_H
 #define WH_GRAPH_BUFTAB_PRIV_H
@@ -26,16 +32,35 @@
 #define LARGE_ROW  (64u << 10)	/* a row that is a region of its own */
 #define SLOT_SHIFT 30		/* the region directory has one slot per GiB */
 
+#define RUN_PAGE_SHIFT 12
+#define RUN_KINDS_MAX  512u  /* what page_run.kind can tell */
+#define RUN_ROWS_MAX   1023u /* and page_run.rows: more than a page holds */
+
 struct leaf {
 	uint64_t bits;
 	uint32_t rank;
 	uint32_t back;
 };
 
+/* Distances in units of 8 bytes, as all slots are aligned to that. */
+struct page_run {
+	uint32_t row;	    /* whose slot covers the page's first byte */
+	uint32_t into : 13; /* the slot starts so much before the page */
+	uint32_t rows : 10; /* of the run, from `row` on; 0: this page is none */
+	uint32_t kind : 9;
+};
+
+/* The runs' strides and sizes, a few hundred in all. */
+struct run_kind {
+	uint32_t stride, size; /* [bytes] */
+	uint64_t inverse;      /* of the stride in 8 bytes, times 2^32, rounded up */
+};
+
 struct region {
 	uint64_t start, end; /* [start, end) */
 	struct leaf
 		*leaves; /* dense: from the one that holds start to the one that holds end - 1 */
+	struct page_run *runs; /* dense: likewise; NULL when the table has no runs */
 	uint32_t first_row;
 	bool dense; /* else one large row */
 };
@@ -120,6 +145,9 @@ struct wh_buftab {
 	size_t slot_mask;
 	struct leaf *leaves; /* all regions' leaves in one block */
 	size_t n_leaves;
+	struct page_run *page_runs; /* all regions' */
+	size_t n_page_runs;
+	WH_VEC(struct run_kind) kinds;
 	uint64_t min, max;
 };
 
@@ -268,6 +296,28 @@ static inline uint32_t leaf_find(const struct wh_buftab *t, const struct leaf *l
 	return row;
 }
 
+static inline const struct page_run *region_run(const struct region *r, uint64_t addr)
+{
+	return &r->runs[(addr >> RUN_PAGE_SHIFT) - (r->start >> RUN_PAGE_SHIFT)];
+}
+
+/* The row that holds @addr, when the run of @addr's page knows it; else ask the leaf. */
+static inline uint32_t run_find(const struct wh_buftab *t, const struct page_run *p, uint64_t addr,
+				uint64_t *ret_start)
+{
+	const struct run_kind *k;
+	uint64_t page = addr >> RUN_PAGE_SHIFT << RUN_PAGE_SHIFT;
+	uint32_t i;
+
+	if (!p->rows)
+		return WH_ROW_NONE;
+	k = &t->kinds.v[p->kind];
+	/* exact, as dividend and divisor are below 2^14 */
+	i = (uint32_t)(((addr - page) / 8 + p->into) * k->inverse >> 32);
+	*ret_start = page - 8 * (uint64_t)p->into + (uint64_t)i * k->stride;
+	return i < p->rows && addr - *ret_start < k->size ? p->row + i : WH_ROW_NONE;
+}
+
 static inline const struct leaf *region_leaf(const struct region *r, uint64_t addr)
 {
 	return &r->leaves[(addr >> LEAF_SHIFT) - (r->start >> LEAF_SHIFT)];
@@ -276,6 +326,11 @@ static inline const struct leaf *region_leaf(const struct region *r, uint64_t ad
 static inline size_t region_leaf_count(const struct region *r)
 {
 	return (size_t)(((r->end - 1) >> LEAF_SHIFT) - (r->start >> LEAF_SHIFT) + 1);
+}
+
+static inline size_t region_page_count(const struct region *r)
+{
+	return (size_t)(((r->end - 1) >> RUN_PAGE_SHIFT) - (r->start >> RUN_PAGE_SHIFT) + 1);
 }
 
 /* Address of the first byte of a region's @i-th leaf. */

@@ -29,11 +29,12 @@
 /* A word that lies within the bounds of the table, on its way through the three stages of a flush. */
 struct hit {
 	uint64_t value;
-	uint64_t where;		 /* label address of the word */
-	uint64_t start;		 /* of row */
-	const struct leaf *leaf; /* NULL: `row` is known */
+	uint64_t where;		     /* label address of the word */
+	uint64_t start;		     /* of row */
+	const struct region *region; /* that holds value; NULL: none */
 	uint32_t row;
 	uint32_t src;
+	bool inside; /* value is known to lie in the row */
 	bool interior;
 	bool alias; /* value was translated: only rows of aliased classes */
 };

@@ -2,13 +2,15 @@
 /*
  * The inner loop: which words of a piece of memory point into a buffer, and into which?
  *
- *	words ─► in bounds? ─► hits[64] ─► stage 1: region, leaf   (prefetch leaf)
+ *	words ─► in bounds? ─► region ─► hits[64]            (prefetch page_run, else leaf)
+ *	                                   stage 1: run to row     (prefetch level; no run: leaf)
  *	                                   stage 2: leaf to row    (prefetch level)
  *	                                   stage 3: reached before? done (else prefetch size)
  *	                                   stage 4: row to effect
  *
  * Nearly all words fail the bounds test.  The rest would each wait for three cache misses one after
- * the other; taken 64 at a time, the misses of different words overlap.  Most of them name a row that is
+ * the other; taken 64 at a time, the misses of different words overlap, the first of them with the search for
+ * more words.  Most of them name a row that is
  * reached already, and for those the size, which was the dearest of the three, need not be known.
  *
  * What a hit means depends on the source.  From a root or from a source that is already reached, the
@@ -261,32 +263,49 @@ static const struct region *region_guess(struct worker *w, uint64_t value)
 	return r;
 }
 
-/* Stage 1: which leaf? */
+/* When the word is found: what will tell its row? */
 static void hit_locate(struct worker *w, struct hit *h)
 {
 	const struct region *r = region_guess(w, h->value);
 
-	h->leaf = NULL;
-	h->row = WH_ROW_NONE;
 	if (!r && hit_retarget(w, h))
 		r = buftab_region(w->m->t, h->value);
-	if (!r)
+	h->region = r;
+	if (!r || !r->dense)
 		return;
-	if (r->dense) {
-		h->leaf = region_leaf(r, h->value);
-		__builtin_prefetch(h->leaf);
-	} else {
+	if (r->runs)
+		__builtin_prefetch(region_run(r, h->value));
+	else
+		__builtin_prefetch(region_leaf(r, h->value));
+}
+
+/* Stage 1: which row, by region or run?  False when only the leaf can tell. */
+static bool hit_row(struct worker *w, struct hit *h)
+{
+	const struct region *r = h->region;
+
+	h->row = WH_ROW_NONE;
+	h->inside = false;
+	if (!r)
+		return true;
+	if (!r->dense) {
 		h->row = r->first_row;
 		h->start = r->start;
+		return true;
 	}
+	if (!r->runs)
+		return false;
+	h->row = run_find(w->m->t, region_run(r, h->value), h->value, &h->start);
+	h->inside = h->row != WH_ROW_NONE;
+	__builtin_prefetch(h->inside ? (const void *)&w->m->level[h->row]
+				     : region_leaf(r, h->value));
+	return h->inside;
 }
 
 /* Stage 2: which row starts at or below? */
 static void hit_rank(struct worker *w, struct hit *h)
 {
-	if (!h->leaf)
-		return;
-	h->row = leaf_rank(h->leaf, h->value, &h->start);
+	h->row = leaf_rank(region_leaf(h->region, h->value), h->value, &h->start);
 	if (h->row != WH_ROW_NONE)
 		__builtin_prefetch(&w->m->level[h->row]);
 }
@@ -303,7 +322,7 @@ static bool hit_settled(struct worker *w, const struct hit *h)
 		*seen_slot(w, h->value) = h->value;
 		return true;
 	}
-	if (h->value != h->start)
+	if (h->value != h->start && !h->inside)
 		__builtin_prefetch(&m->t->size[h->row]);
 	return false;
 }
@@ -314,10 +333,10 @@ static void hit_resolve(struct worker *w, struct hit *h)
 	const struct wh_buftab *t = w->m->t;
 
 	/* No buffer is empty: a pointer to its start needs no look at its size. */
-	if (h->row != WH_ROW_NONE && h->value != h->start &&
+	if (h->row != WH_ROW_NONE && !h->inside && h->value != h->start &&
 	    h->value - h->start >= buftab_row_size(t, h->row))
 		h->row = WH_ROW_NONE;
-	if (h->row == WH_ROW_NONE && h->leaf && hit_retarget(w, h)) {
+	if (h->row == WH_ROW_NONE && h->region && h->region->dense && hit_retarget(w, h)) {
 		h->row = wh_buftab_find(t, h->value);
 		h->start = h->value;
 	}
@@ -332,13 +351,15 @@ static void hit_resolve(struct worker *w, struct hit *h)
 static void hits_flush(struct worker *w)
 {
 	unsigned int n = w->n_hits, left = 0;
-	uint8_t open[HITS_MAX]; /* numbers of those that are not settled */
+	uint8_t open[HITS_MAX]; /* numbers of those that are not through the stage */
 
 	w->n_hits = 0;
 	for (unsigned int i = 0; i < n; i++)
-		hit_locate(w, &w->hits[i]);
-	for (unsigned int i = 0; i < n; i++)
-		hit_rank(w, &w->hits[i]);
+		if (!hit_row(w, &w->hits[i]))
+			open[left++] = (uint8_t)i;
+	for (unsigned int i = 0; i < left; i++)
+		hit_rank(w, &w->hits[open[i]]);
+	left = 0;
 	for (unsigned int i = 0; i < n; i++)
 		if (!hit_settled(w, &w->hits[i]))
 			open[left++] = (uint8_t)i;
@@ -372,6 +393,7 @@ static inline void hit_add(struct worker *w, uint32_t src, uint64_t value, uint6
 	h->where = where;
 	h->src = src;
 	h->alias = alias;
+	hit_locate(w, h);
 	if (w->n_hits == HITS_MAX)
 		hits_flush(w);
 }
