@@ -214,6 +214,7 @@ static struct wh_err *slub_open(struct wh_kslab *k)
 	k->priv = u;
 	WH_TRY(chains_open(k, u));
 	WH_TRY(wh_slub_sheaves_take(k));
+	WH_TRY(wh_slub_quarantine_take(k));
 	return probe(k, u);
 }
 

@@ -117,6 +117,8 @@ static struct wh_err *cache_read(struct wh_kslab *k, const struct cache_layout *
 	c.valid = wh_lx_field(x, addr, &l->size, &c.size) &&
 		  wh_lx_field(x, addr, &l->object_size, &c.object_size) && cache_plausible(&c);
 	c.store_user = (c.flags & k->flags.store_user) != 0;
+	if (c.valid)
+		wh_kasan_cache_read(k, &c);
 	if (wh_lx_field(x, addr, &l->name, &name))
 		(void)wh_read_str(x->r, wh_lx_ptr(x, name), buf, sizeof(buf));
 	for (char *s = buf; *s; s++)
@@ -553,7 +555,7 @@ static struct wh_err *add_classes(struct wh_kslab *k)
 		};
 
 		WH_TRY(wh_buftab_add_class(k->x->t->buftab, &cls, &c->cls));
-		if (c->store_user)
+		if (c->store_user || c->kasan_alloc)
 			k->x->t->recorded = true;
 		/* Its slabs name a cache, on the list or not: one word each stands for them. */
 		if (!c->listed)

@@ -23,6 +23,7 @@ struct wh_kcache {
 	uint64_t flags, size, object_size, offset, inuse, pad; /**< pad: red_left_pad if in use */
 	uint64_t random, cpu_slab, ctor;
 	uint32_t num; /**< SLAB: objects a slab */
+	uint32_t kasan_alloc, kasan_free; /**< [bytes] from an object to KASAN's tracks, 0 none */
 	uint16_t cls;
 	bool listed; /**< on slab_caches */
 	bool single; /**< no other cache was merged into it */
@@ -93,6 +94,16 @@ struct wh_err *wh_kslab_each_object(const struct wh_kslab *k, const struct wh_kc
 
 /** Adds every object that lies in a sheaf to k->held. */
 struct wh_err *wh_slub_sheaves_take(struct wh_kslab *k) WH_MUST_CHECK;
+
+/* ---- KASAN (alloc_slub_kasan.c) ---- */
+
+/** Adds every object in the quarantine to k->held. */
+struct wh_err *wh_slub_quarantine_take(struct wh_kslab *k) WH_MUST_CHECK;
+/** Fills c->kasan_alloc and c->kasan_free. */
+void wh_kasan_cache_read(const struct wh_kslab *k, struct wh_kcache *c);
+/** Stack depot handle of who allocated (@which 0) or freed (1) an object; false when none is kept. */
+bool wh_kasan_track_read(const struct wh_kslab *k, const struct wh_kcache *c, uint64_t obj,
+			 int which, uint32_t *ret_handle, uint32_t *ret_pid);
 
 /* ---- SLUB's tracks (alloc_slub_track.c) ---- */
 

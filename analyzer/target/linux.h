@@ -313,6 +313,8 @@ struct wh_err *wh_lx_dead_correct(struct wh_lx *x) WH_MUST_CHECK;
 /** Labels the frames of the kernel image; before any other relabelling. */
 void wh_lx_image_frames(struct wh_lx *x);
 struct wh_err *wh_lx_roots_build(struct wh_lx *x) WH_MUST_CHECK;
+/** The kernel address that the instructions at @p load, in the form that the kernel patches at boot. */
+bool wh_lx_code_operand(const char *arch, const uint8_t *p, size_t len, uint64_t *ret);
 /** Pointers that stand in instructions only; after vmalloc. */
 struct wh_err *wh_lx_code_roots(struct wh_lx *x) WH_MUST_CHECK;
 /** Masks interrupt and exception stacks that no CPU is on; after vmalloc and tasks. */

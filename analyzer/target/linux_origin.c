@@ -169,6 +169,20 @@ static struct wh_err *track_origin(struct wh_lx *x, const struct wh_kcache *c, u
 	return frames_make(x, a, addrs, n, &ret->frames, &ret->n_frames);
 }
 
+/* KASAN's own record: a stack and a process.  False when none is kept, or its stack is lost. */
+static bool kasan_record(struct wh_lx *x, const struct wh_kcache *c, uint64_t obj, int which,
+			 struct wh_lx_record *ret)
+{
+	uint32_t handle, pid;
+
+	if (!wh_kasan_track_read(x->slab, c, obj, which, &handle, &pid))
+		return false;
+	*ret = (struct wh_lx_record){
+		.source = which ? "kasan free track" : "kasan alloc track", .has_pid = true, .pid = pid};
+	ret->n = wh_depot_fetch(x->depot, handle, ret->addrs);
+	return ret->n != 0;
+}
+
 static struct wh_err *record_origin(struct wh_lx *x, const struct wh_lx_record *r,
 				    struct wh_arena *a, struct wh_origin *ret)
 {
@@ -212,7 +226,7 @@ struct wh_err *wh_lx_origin(struct wh_target *t, uint32_t row, struct wh_arena *
 		WH_TRY(track_origin(x, c, addr, a, ret));
 	if (ret->source)
 		return NULL;
-	if (other_record(x, row, addr, &r))
+	if ((c && kasan_record(x, c, addr, 0, &r)) || other_record(x, row, addr, &r))
 		return record_origin(x, &r, a, ret);
 	if (wh_buftab_class_of(t->buftab, row) != x->cls_vmalloc)
 		return NULL;
@@ -245,6 +259,35 @@ static struct wh_err *track_event(struct wh_lx *x, const struct wh_kcache *c, ui
 	return WH_VEC_PUSH(ret, ev);
 }
 
+static struct wh_err *record_event(struct wh_lx *x, const struct wh_lx_record *r, const char *what,
+				   struct wh_arena *a, wh_event_vec *ret)
+{
+	struct wh_event ev = {.source = r->source,
+			      .what = what,
+			      .has_pid = r->has_pid,
+			      .pid = r->pid,
+			      .has_time = r->has_time,
+			      .time_ns = r->time_ns};
+
+	WH_TRY(frames_make(x, a, r->addrs, r->n, &ev.frames, &ev.n_frames));
+	return WH_VEC_PUSH(ret, ev);
+}
+
+/* The free track lies in the object itself: it is one only while the object is free. */
+static struct wh_err *kasan_events(struct wh_lx *x, const struct wh_kcache *c, uint64_t obj,
+				   struct wh_arena *a, wh_event_vec *ret)
+{
+	uint32_t row = wh_buftab_find(x->t->buftab, obj);
+	struct wh_lx_record r;
+
+	if (kasan_record(x, c, obj, 0, &r))
+		WH_TRY(record_event(x, &r, "alloc", a, ret));
+	if (row == WH_ROW_NONE || wh_buftab_state(x->t->buftab, row) != WH_BUF_FREE ||
+	    !kasan_record(x, c, obj, 1, &r))
+		return NULL;
+	return record_event(x, &r, "free", a, ret);
+}
+
 struct wh_err *wh_lx_trail(struct wh_target *t, uint64_t addr, struct wh_arena *a,
 			   wh_event_vec *ret)
 {
@@ -255,17 +298,8 @@ struct wh_err *wh_lx_trail(struct wh_target *t, uint64_t addr, struct wh_arena *
 	struct wh_lx_record r;
 	uint64_t first;
 
-	if (row != WH_ROW_NONE && other_record(x, row, wh_buftab_addr(t->buftab, row), &r)) {
-		struct wh_event ev = {.source = r.source,
-				      .what = "alloc",
-				      .has_pid = r.has_pid,
-				      .pid = r.pid,
-				      .has_time = r.has_time,
-				      .time_ns = r.time_ns};
-
-		WH_TRY(frames_make(x, a, r.addrs, r.n, &ev.frames, &ev.n_frames));
-		WH_TRY(WH_VEC_PUSH(ret, ev));
-	}
+	if (row != WH_ROW_NONE && other_record(x, row, wh_buftab_addr(t->buftab, row), &r))
+		WH_TRY(record_event(x, &r, "alloc", a, ret));
 	if (!s || s->cache == WH_LX_NO_CACHE)
 		return NULL;
 	c = &x->slab->caches.v[s->cache];
@@ -274,5 +308,6 @@ struct wh_err *wh_lx_trail(struct wh_target *t, uint64_t addr, struct wh_arena *
 		return NULL;
 	addr = first + (addr - first) / c->size * c->size;
 	WH_TRY(track_event(x, c, addr, 0, a, ret));
-	return track_event(x, c, addr, 1, a, ret);
+	WH_TRY(track_event(x, c, addr, 1, a, ret));
+	return kasan_events(x, c, addr, a, ret);
 }

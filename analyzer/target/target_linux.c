@@ -211,7 +211,7 @@ static struct wh_err *linux_caches(struct wh_target *t, struct wh_arena *a, wh_c
 			.unsure = c->unsure,
 			.slabs = c->slabs,
 			.bytes = c->bytes,
-			.recorded = c->store_user,
+			.recorded = c->store_user || c->kasan_alloc,
 			.destroyed = !c->listed && c->slabs,
 		};
 
