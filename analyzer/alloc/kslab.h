@@ -22,7 +22,7 @@ struct wh_kcache {
 	const char *name;
 	uint64_t flags, size, object_size, offset, inuse, pad; /**< pad: red_left_pad if in use */
 	uint64_t random, cpu_slab, ctor;
-	uint32_t num; /**< SLAB: objects a slab */
+	uint32_t num;			  /**< SLAB: objects a slab */
 	uint32_t kasan_alloc, kasan_free; /**< [bytes] from an object to KASAN's tracks, 0 none */
 	uint16_t cls;
 	bool listed; /**< on slab_caches */

@@ -177,8 +177,9 @@ static bool kasan_record(struct wh_lx *x, const struct wh_kcache *c, uint64_t ob
 
 	if (!wh_kasan_track_read(x->slab, c, obj, which, &handle, &pid))
 		return false;
-	*ret = (struct wh_lx_record){
-		.source = which ? "kasan free track" : "kasan alloc track", .has_pid = true, .pid = pid};
+	*ret = (struct wh_lx_record){.source = which ? "kasan free track" : "kasan alloc track",
+				     .has_pid = true,
+				     .pid = pid};
 	ret->n = wh_depot_fetch(x->depot, handle, ret->addrs);
 	return ret->n != 0;
 }
