@@ -83,8 +83,9 @@ static struct wh_err *read_ehdr(struct wh_dump *d, const struct wh_stream *st, s
 		return wh_err_bad(wh_stream_path(st), got, "the file ends inside the ELF header");
 	if ((p[EI_CLASS] != ELFCLASS32 && p[EI_CLASS] != ELFCLASS64) ||
 	    (p[EI_DATA] != ELFDATA2LSB && p[EI_DATA] != ELFDATA2MSB))
-		return wh_err_bad(wh_stream_path(st), EI_CLASS, "ELF class %u, data %u",
-				  p[EI_CLASS], p[EI_DATA]);
+		return wh_err_bad(wh_stream_path(st), EI_CLASS,
+				  "ELF class %u, data %u, expected 1 or 2 each", p[EI_CLASS],
+				  p[EI_DATA]);
 	d->abi.big_endian = p[EI_DATA] == ELFDATA2MSB;
 	d->abi.word = p[EI_CLASS] == ELFCLASS64 ? 8 : 4;
 	l = layout_of(d->abi);
@@ -491,7 +492,8 @@ static struct wh_err *probe_elf(struct wh_dump *d, struct elf *f, struct wh_scra
 	if (!d->n_segs)
 		return wh_err_bad(
 			wh_stream_path(f->st), h.phoff,
-			"an ELF core without any memory (no PT_LOAD that is in the file)");
+			"an ELF core without any memory: expected program headers with a PT_LOAD "
+			"that is in the file");
 	d->cls = classify(d);
 	if (d->cls == WH_DUMP_PHYSICAL)
 		WH_TRY(wh_dump_vmcoreinfo_from_notes(d));

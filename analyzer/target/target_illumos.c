@@ -343,17 +343,50 @@ static struct wh_err *build_with(struct builder *b)
 	return plan_nodes(b);
 }
 
-/* Why @va cannot be read: file, offset and what was expected there; else what to try. */
+/* The same for an ELF core: the segment that should hold it, or the program headers that name none. */
+static void why_no_segment(const struct wh_dump *d, uint64_t va, char *buf, size_t cap)
+{
+	const char *path = wh_stream_path(d->streams[0]);
+	uint64_t phoff = 0;
+	uint8_t h[64];
+
+	for (size_t i = 0; i < d->n_segs; i++) {
+		const struct wh_segment *s = &d->segs[i];
+		uint64_t off = va - s->vaddr;
+
+		if (off >= s->memsz)
+			continue;
+		if (off < s->filesz)
+			snprintf(
+				buf, cap,
+				"%s: offset %llu: what %#llx leads to is something else (damaged, or the "
+				"symbols are another dump's: give its own unix.N with -s)",
+				path, (unsigned long long)(s->offset + off),
+				(unsigned long long)va);
+		else
+			snprintf(buf, cap,
+				 "%s: offset %llu: expected the memory of %#llx there, %s", path,
+				 (unsigned long long)(s->offset + off), (unsigned long long)va,
+				 off < s->filesz_claimed ? "the file is cut"
+							 : "the segment has no bytes for it");
+		return;
+	}
+	if (wh_stream_read(d->streams[0], 0, h, sizeof(h)) == sizeof(h))
+		phoff = wh_get_word(d->abi, h + (d->abi.word == 8 ? 32 : 28));
+	snprintf(
+		buf, cap,
+		"%s: offset %llu: expected a program header for %#llx, none of %zu covers it: dump "
+		"the whole kernel, and give its own unix.N with -s",
+		path, (unsigned long long)phoff, (unsigned long long)va, d->n_segs);
+}
+
+/* Why @va cannot be read: file, offset and what was expected there. */
 static void why_not(struct wh_illumos_target *il, uint64_t va, char *buf, size_t cap)
 {
 	if (il->t->dump->cls == WH_DUMP_ILLUMOS)
 		wh_illumos_why(il->t->dump, il->kas, va, buf, cap);
 	else
-		snprintf(
-			buf, cap,
-			"%s: expected the kernel's data: dump the whole kernel (dumpadm -c kernel), and "
-			"give its own unix.N with -s",
-			wh_stream_path(il->t->dump->streams[0]));
+		why_no_segment(il->t->dump, va, buf, cap);
 }
 
 /* Without a single cache there is nothing to judge; "no leaks" would be a lie. */
