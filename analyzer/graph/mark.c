@@ -28,9 +28,11 @@
 
 #include <string.h>
 
-#define UNIT_BYTES  (1u << 20)
+#define UNIT_MIN    ((uint64_t)1 << 20)
+#define UNIT_MAX    ((uint64_t)8 << 20)
+#define UNIT_SHARE  64		 /* units that each worker gets at least, above UNIT_MIN */
 #define BORROW_MAX  (256u << 10) /* stays in L2 while it is looked at */
-#define TRIAL_UNITS 16		 /* tell which way most references point */
+#define TRIAL_UNITS 8		 /* tell which way most references point */
 #define TRIAL_CLEAR 4		 /* so many times more point down than up */
 
 static void absent(struct worker *w, uint64_t label, uint64_t len, enum wh_mem_state why)
@@ -132,9 +134,24 @@ static struct wh_err *scan_unit(void *arg, unsigned int worker, size_t unit)
 	return e;
 }
 
-/* Cuts the ranges into units of about UNIT_BYTES. */
+/*
+ * Buffers refer to neighbours, and workers have neighbouring units: in units that are too small they write the
+ * same lines of level[] all the time, and wait for each other's caches longer than for memory.
+ */
+static uint64_t unit_bytes(const struct wh_marks *m)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < m->n_ranges; i++)
+		n += m->ranges[i].len;
+	n /= (uint64_t)UNIT_SHARE * m->n_workers;
+	return n < UNIT_MIN ? UNIT_MIN : n < UNIT_MAX ? n & ~(uint64_t)4095 : UNIT_MAX;
+}
+
+/* Cuts the ranges into units. */
 static struct wh_err *units_make(struct wh_marks *m)
 {
+	uint64_t most = unit_bytes(m);
 	struct unit u = {0};
 
 	m->units.n = 0;
@@ -143,7 +160,7 @@ static struct wh_err *units_make(struct wh_marks *m)
 		uint64_t off = 0;
 
 		while (off < r->len) {
-			uint64_t room = UNIT_BYTES - u.bytes, n = r->len - off;
+			uint64_t room = most - u.bytes, n = r->len - off;
 
 			if (!u.bytes)
 				u = (struct unit){.range = i, .offset = off};
@@ -151,7 +168,7 @@ static struct wh_err *units_make(struct wh_marks *m)
 				n = room;
 			u.bytes += n;
 			off += n;
-			if (u.bytes >= UNIT_BYTES) {
+			if (u.bytes >= most) {
 				WH_TRY(WH_VEC_PUSH(&m->units, u));
 				u.bytes = 0;
 			}
