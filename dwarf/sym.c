@@ -398,6 +398,24 @@ bool wh_symtab_find_addr(const struct wh_symtab *t, uint64_t addr, struct wh_sym
 	return false;
 }
 
+bool wh_symtab_find_percpu(const struct wh_symtab *t, uint64_t addr, struct wh_sym *ret,
+			   uint64_t *ret_off)
+{
+	const struct sym_rec *best = NULL;
+
+	for (size_t i = 0; i < t->recs.n; i++) {
+		const struct sym_rec *r = &t->recs.v[i];
+
+		if (r->module == WH_SYM_NO_MODULE && r->addr <= addr && (!best || r->addr > best->addr))
+			best = r;
+	}
+	if (!best)
+		return false;
+	rec_to_sym(t, best, ret);
+	*ret_off = addr - best->addr;
+	return true;
+}
+
 static bool rec_wanted(const struct wh_symtab *t, const struct sym_rec *r, const char *module,
 		       const char *name)
 {

@@ -47,6 +47,12 @@ size_t wh_symtab_count(const struct wh_symtab *t);
 /** The symbol that contains @addr, and the offset into it.  False when none does. */
 bool wh_symtab_find_addr(const struct wh_symtab *t, uint64_t addr, struct wh_sym *ret,
 			 uint64_t *ret_off);
+/**
+ * The image's last symbol at or below @addr, in range or not: for static per-CPU variables, whose addresses
+ * are small numbers on x86-64 before 6.15.  Looks at every symbol.
+ */
+bool wh_symtab_find_percpu(const struct wh_symtab *t, uint64_t addr, struct wh_sym *ret,
+			   uint64_t *ret_off);
 /** The @nth (0 = first, in address order) symbol of that name in @module (NULL: image first, then any). */
 bool wh_symtab_find_name(const struct wh_symtab *t, const char *module, const char *name,
 			 size_t nth, struct wh_sym *ret);

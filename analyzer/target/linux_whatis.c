@@ -124,6 +124,37 @@ static struct wh_err *say_percpu_pointer(struct answer *w)
 	return NULL;
 }
 
+/* "runqueues+0x8", for an address as the symbol table has it; false when no symbol is there. */
+static bool percpu_name(const struct answer *w, uint64_t addr, struct wh_strbuf *sb)
+{
+	struct wh_sym sym;
+	uint64_t off;
+
+	if (addr - w->x->pcpu_start >= w->x->static_size ||
+	    !wh_symtab_find_percpu(w->x->names->syms, addr, &sym, &off))
+		return false;
+	wh_strbuf_puts(sb, sym.name);
+	if (off)
+		wh_strbuf_printf(sb, "+0x%llx", (unsigned long long)off);
+	return true;
+}
+
+/* A static variable's own address: a number that names a copy on each CPU. */
+static struct wh_err *say_percpu_static(struct answer *w)
+{
+	struct wh_lx *x = w->x;
+	struct wh_strbuf sb = WH_STRBUF_INIT;
+
+	wh_strbuf_puts(&sb, "per-CPU variable ");
+	if (!x->cpus.n || !percpu_name(w, w->addr, &sb)) {
+		wh_strbuf_fini(&sb);
+		return NULL;
+	}
+	wh_strbuf_printf(&sb, "; the copy of CPU %u is at 0x%llx", x->cpus.v[0].nr,
+			 (unsigned long long)(w->addr + x->cpus.v[0].offset));
+	return say(w, "per-CPU pointer", w->addr, 0, &sb);
+}
+
 static struct wh_err *say_percpu(struct answer *w)
 {
 	struct wh_lx *x = w->x;
@@ -143,13 +174,12 @@ static struct wh_err *say_percpu(struct answer *w)
 	for (size_t c = 0; c < x->cpus.n; c++) {
 		uint64_t off = w->addr - x->cpus.v[c].base;
 		struct wh_strbuf sb = WH_STRBUF_INIT;
-		const char *name;
 
 		if (!x->cpus.v[c].base || off >= x->static_size)
 			continue;
-		name = wh_lx_symname(x, w->a, off + x->pcpu_start);
-		wh_strbuf_printf(&sb, "static per-CPU variable%s%s of CPU %u", name ? " " : "",
-				 name ? name : "", x->cpus.v[c].nr);
+		wh_strbuf_puts(&sb, "static per-CPU variable ");
+		(void)percpu_name(w, off + x->pcpu_start, &sb);
+		wh_strbuf_printf(&sb, " of CPU %u", x->cpus.v[c].nr);
 		return say(w, "per-CPU", x->cpus.v[c].base, x->static_size, &sb);
 	}
 	return NULL;
@@ -219,6 +249,7 @@ static struct wh_err *say_virtual(struct answer *w)
 	if (s && s->cache != WH_LX_NO_CACHE && x->slab->caches.v[s->cache].valid)
 		WH_TRY(say_slab(w, s));
 	WH_TRY(say_task_stack(w));
+	WH_TRY(say_percpu_static(w));
 	WH_TRY(say_symbol(w)); /* before the area of its module */
 	WH_TRY(say_vmalloc(w));
 	WH_TRY(say_percpu(w));
