@@ -406,7 +406,8 @@ bool wh_symtab_find_percpu(const struct wh_symtab *t, uint64_t addr, struct wh_s
 	for (size_t i = 0; i < t->recs.n; i++) {
 		const struct sym_rec *r = &t->recs.v[i];
 
-		if (r->module == WH_SYM_NO_MODULE && r->addr <= addr && (!best || r->addr > best->addr))
+		if (r->module == WH_SYM_NO_MODULE && r->addr <= addr &&
+		    (!best || r->addr > best->addr))
 			best = r;
 	}
 	if (!best)
