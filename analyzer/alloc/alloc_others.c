@@ -4,7 +4,7 @@
  * the report says which allocator that is, so that "no leaks" is never mistaken for "all was judged".
  *
  * Told by the name of a mapped library, else by a symbol that only that allocator defines (a program may
- * link it statically), else by the magic bytes of a block of its own.
+ * link it statically), else, for musl, by the shape of its books.
  */
 #include <stdio.h>
 #include <string.h>
@@ -67,6 +67,55 @@ struct wh_err *wh_heap_find_other(struct wh_process *p, size_t from, size_t *ret
 			snprintf(ret->evidence, sizeof(ret->evidence), "symbol %s", symbol);
 		*ret_next = i + 1;
 		return NULL;
+	}
+	return &wh_err_not_found;
+}
+
+/*
+ * musl's mallocng since 1.2.1, of a static program without symbols (src/malloc/mallocng/meta.h):
+ *
+ *	struct meta_area { uint64_t check; meta_area *next; int nslots; struct meta slots[]; }	at a page's start
+ *	struct meta { prev, next, mem, int avail_mask, freed_mask, bits }
+ *	struct group { struct meta *meta; ... }							what mem points at
+ *
+ * nslots is what fits a page, and each group names the meta that names it.
+ */
+static bool is_meta_area(const struct wh_process *p, uint64_t at)
+{
+	uint8_t buf[4096];
+	size_t w = p->abi.word, head = w == 8 ? 24 : 16, meta = w == 8 ? 40 : 24;
+	uint32_t slots = (uint32_t)((sizeof(buf) - head) / meta);
+
+	if (wh_read_some(p->r, WH_VIRT, at, buf, sizeof(buf), NULL) != sizeof(buf) ||
+	    !wh_get_u64(p->abi, buf) || wh_get_u32(p->abi, buf + 8 + w) != slots)
+		return false;
+	for (uint32_t i = 0; i < slots; i++) {
+		uint64_t mem = wh_get_word(p->abi, buf + head + i * meta + 2 * w), back;
+
+		if (mem && wh_process_is_data(p, mem, w) && wh_read_word(p->r, mem, &back) &&
+		    back == at + head + i * meta)
+			return true;
+	}
+	return false;
+}
+
+struct wh_err *wh_heap_find_shape(struct wh_process *p, struct wh_heap_finding *ret)
+{
+	for (size_t i = 0; i < p->maps.n; i++) {
+		const struct wh_map_area *m = &p->maps.v[i];
+
+		if (!(m->flags & WH_MAP_W) || m->file)
+			continue;
+		for (uint64_t at = (m->start + 4095) & ~4095ull; at < m->present_end; at += 4096) {
+			if (wh_ctx_cancelled(p->ctx))
+				return &wh_err_cancelled;
+			if (!is_meta_area(p, at))
+				continue;
+			snprintf(ret->version, sizeof(ret->version), "musl malloc");
+			snprintf(ret->evidence, sizeof(ret->evidence),
+				 "an area of its books is at 0x%llx", (unsigned long long)at);
+			return NULL;
+		}
 	}
 	return &wh_err_not_found;
 }

@@ -40,12 +40,21 @@ static struct wh_err *detect_others(struct wh_process *p, wh_heap_vec *ret)
 		struct wh_err *e = wh_heap_find_other(p, at, &at, &h.finding);
 
 		if (wh_err_is(e, WH_ERR_NOT_FOUND))
-			return NULL;
+			break;
 		WH_TRY(e);
 		if (is_listed(ret, &h.finding))
 			continue;
 		WH_TRY(WH_VEC_PUSH(ret, h));
 	}
+	if (!ret->n) {
+		struct wh_err *e = wh_heap_find_shape(p, &h.finding);
+
+		if (!wh_err_is(e, WH_ERR_NOT_FOUND)) {
+			WH_TRY(e);
+			WH_TRY(WH_VEC_PUSH(ret, h));
+		}
+	}
+	return NULL;
 }
 
 struct wh_err *wh_heaps_detect(struct wh_process *p, wh_heap_vec *ret)

@@ -68,6 +68,9 @@ void wh_heaps_close(wh_heap_vec *v);
 struct wh_err *wh_heap_find_other(struct wh_process *p, size_t from, size_t *ret_next,
 				  struct wh_heap_finding *ret) WH_MUST_CHECK;
 
+/** An allocator that shows by the shape of its memory alone; reads all of it.  &wh_err_not_found. */
+struct wh_err *wh_heap_find_shape(struct wh_process *p, struct wh_heap_finding *ret) WH_MUST_CHECK;
+
 extern const struct wh_heap_ops wh_heap_ptmalloc, wh_heap_umem, wh_heap_other;
 
 #endif

@@ -141,6 +141,9 @@ static const char *advice(const struct wh_user *u)
 		if (u->heaps.v[i].ops == &wh_heap_umem)
 			return "run with UMEM_DEBUG=default (or audit) in the environment, so that libumem "
 			       "records who allocated";
+	if (!wh_buftab_count(u->t->buftab))
+		return "the heaps of glibc's malloc and libumem can be judged: run the program with one of them "
+		       "(LD_PRELOAD=libc.so.6, unless its allocator is linked into it)";
 	return "glibc's malloc records no stacks; run with UMEM_DEBUG=default and libumem, or under "
 	       "a heap profiler, to know who allocated";
 }
