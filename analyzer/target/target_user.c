@@ -75,6 +75,14 @@ static struct wh_err *user_open(struct wh_target *t)
 
 	if (t->dump->cls != WH_DUMP_PROCESS)
 		return &wh_err_not_mine;
+	/* without registers nothing tells live stacks from dead ones: no verdict would be worth much */
+	if (!t->dump->arch)
+		return wh_err_new(
+			WH_ERR_UNSUPPORTED,
+			"%s: a core of a machine that is not known (%u-bit, %s-endian): expected x86-64, i386, "
+			"AArch64, ARM, SPARC or SPARC V9",
+			t->dump->n_streams ? wh_stream_path(t->dump->streams[0]) : "the core",
+			t->dump->abi.word * 8u, t->dump->abi.big_endian ? "big" : "little");
 	u = wh_calloc(1, sizeof(*u));
 	if (!u)
 		return &wh_err_nomem;
