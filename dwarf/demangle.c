@@ -13,7 +13,7 @@
 /*
  * Substitutions let n bytes of a name stand for 2^n of output, and libiberty bounds its depth only.  So it
  * hands its text over in pieces, and past the limit we leave it by longjmp: all that it holds lies on its
- * stack.
+ * stack, but for a Rust identifier in punycode, which is lost when the limit falls into it.
  */
 struct bounded {
 	jmp_buf full;
