@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A libdwfl session of one module.  Our own search (locate.c) has decided which files are right, so that
- * libdwfl's callbacks only hand them over: it never looks around by itself, nor asks the network.
+ * libdwfl's callbacks only hand them over: it never looks around by itself, nor asks the network.  A module's
+ * user data is the path of its debug file.
  */
 #include "dwarf/dwmod.h"
 
@@ -22,22 +23,30 @@ static int find_debuginfo(Dwfl_Module *mod WH_UNUSED, void **data, const char *n
 			  Dwarf_Addr base WH_UNUSED, const char *file WH_UNUSED,
 			  const char *link WH_UNUSED, GElf_Word crc WH_UNUSED, char **ret)
 {
-	const struct wh_dwmod *m = *data;
+	const char *path = *data;
 	int fd;
 
-	if (!m || !m->debug_file)
+	if (!path)
 		return -1;
-	fd = open(m->debug_file, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0)
-		*ret = strdup(m->debug_file);
+		*ret = strdup(path);
 	return fd;
 }
 
-static const Dwfl_Callbacks callbacks = {
+const Dwfl_Callbacks wh_dwfl_callbacks = {
 	.find_elf = find_elf,
 	.find_debuginfo = find_debuginfo,
 	.section_address = dwfl_offline_section_address,
 };
+
+void wh_dwfl_set_debug_file(Dwfl_Module *mod, const char *path)
+{
+	void **data = NULL;
+
+	dwfl_module_info(mod, &data, NULL, NULL, NULL, NULL, NULL, NULL);
+	*data = (void *)path;
+}
 
 static int file_type(const char *path)
 {
@@ -56,13 +65,12 @@ struct wh_err *wh_dwmod_open(const char *file, const char *debug_file, struct wh
 {
 	struct wh_dwmod *m = calloc(1, sizeof(*m));
 	int type = file_type(file);
-	void **data = NULL;
 
 	if (!m)
 		return &wh_err_nomem;
 	m->file = strdup(file);
 	m->debug_file = debug_file ? strdup(debug_file) : NULL;
-	m->dwfl = dwfl_begin(&callbacks);
+	m->dwfl = dwfl_begin(&wh_dwfl_callbacks);
 	if (!m->file || (debug_file && !m->debug_file) || !m->dwfl) {
 		wh_dwmod_close(m);
 		return &wh_err_nomem;
@@ -79,8 +87,7 @@ struct wh_err *wh_dwmod_open(const char *file, const char *debug_file, struct wh
 		wh_dwmod_close(m);
 		return wh_err_bad(file, UINT64_MAX, "%s", why ? why : "cannot be used");
 	}
-	dwfl_module_info(m->mod, &data, NULL, NULL, NULL, NULL, NULL, NULL);
-	*data = m;
+	wh_dwfl_set_debug_file(m->mod, m->debug_file);
 	*ret = m;
 	return NULL;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * dwmod: one ELF file with its separate debug file, opened through libdwfl at its own link addresses.
- * Private to dwarf/: symbols (sym_elf.c) and lines (line.c) share it.  Not thread-safe.
+ * Private to dwarf/: symbols (sym_elf.c) and lines (line.c) share it; the unwinder has a session of its own
+ * with the same callbacks.  Not thread-safe.
  */
 #ifndef WH_DWARF_DWMOD_H
 #define WH_DWARF_DWMOD_H
@@ -9,6 +10,11 @@
 #include <elfutils/libdwfl.h>
 
 #include "analyzer/base/err.h"
+
+/** For dwfl_begin: no file but the one that wh_dwfl_set_debug_file names is opened. */
+extern const Dwfl_Callbacks wh_dwfl_callbacks;
+/** @path: the separate debug file of @mod, NULL none; borrowed for the life of the session. */
+void wh_dwfl_set_debug_file(Dwfl_Module *mod, const char *path);
 
 struct wh_dwmod {
 	Dwfl *dwfl;

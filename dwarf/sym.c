@@ -16,6 +16,7 @@
 
 #include "analyzer/base/hashmap.h"
 #include "analyzer/base/limits.h"
+#include "analyzer/base/order.h"
 #include "analyzer/base/vec.h"
 
 #define NONE UINT32_MAX
@@ -179,16 +180,8 @@ static int rec_cmp(const void *a, const void *b)
 /* The range that holds @addr; ranges are sorted and, in sane dumps, disjoint. */
 static const struct sym_range *range_find(const struct wh_symtab *t, uint64_t addr)
 {
-	size_t lo = 0, hi = t->ranges.n;
+	size_t lo = WH_BOUND(i, t->ranges.n, t->ranges.v[i].start <= addr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (t->ranges.v[mid].start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	if (!lo || addr >= t->ranges.v[lo - 1].end)
 		return NULL;
 	return &t->ranges.v[lo - 1];
@@ -356,17 +349,7 @@ static void rec_to_sym(const struct wh_symtab *t, const struct sym_rec *r, struc
 /* Index of the first of the n_addr addresses that is not below @addr. */
 static size_t addr_lower_bound(const struct wh_symtab *t, uint64_t addr)
 {
-	size_t lo = 0, hi = t->n_addr;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (t->addrs[mid] < addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return WH_BOUND(i, t->n_addr, t->addrs[i] < addr);
 }
 
 bool wh_symtab_find_addr(const struct wh_symtab *t, uint64_t addr, struct wh_sym *ret,

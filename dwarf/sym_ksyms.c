@@ -5,131 +5,87 @@
 #include <string.h>
 
 #include "analyzer/base/limits.h"
+#include "formats/elfhdr.h"
 
 struct elf_view {
 	const uint8_t *p;
 	size_t len;
 	struct wh_abi abi;
-	bool is64;
-	uint64_t shoff, phoff;
-	uint32_t shnum, phnum, shstrndx;
-	size_t shentsize, phentsize;
-};
-
-struct elf_section {
-	uint32_t name, type, link;
-	uint64_t addr, off, size, entsize;
+	struct wh_elf_ehdr h;
+	uint32_t shnum, shstrndx; /* those that the header may have had no room for */
 };
 
 bool wh_ksyms_abi(const void *elf, size_t len, struct wh_abi *ret)
 {
-	const uint8_t *p = elf;
-
-	if (len < sizeof(Elf32_Ehdr) || memcmp(p, ELFMAG, SELFMAG))
-		return false;
-	if ((p[EI_CLASS] != ELFCLASS32 && p[EI_CLASS] != ELFCLASS64) ||
-	    (p[EI_DATA] != ELFDATA2LSB && p[EI_DATA] != ELFDATA2MSB))
-		return false;
-	ret->word = p[EI_CLASS] == ELFCLASS64 ? 8 : 4;
-	ret->big_endian = p[EI_DATA] == ELFDATA2MSB;
-	return true;
+	return len >= EI_NIDENT && wh_elf_abi(elf, ret) && len >= wh_elf_ehdr_size(*ret);
 }
 
-static bool view_section(const struct elf_view *v, uint32_t i, struct elf_section *ret)
+static bool view_section(const struct elf_view *v, uint32_t i, struct wh_elf_shdr *ret)
 {
-	const uint8_t *q;
-	uint64_t off = v->shoff + (uint64_t)i * v->shentsize;
-	struct wh_abi a = v->abi;
+	uint64_t off = v->h.shoff + (uint64_t)i * v->h.shentsize;
 
-	if (v->shoff > v->len || off > v->len || v->len - off < v->shentsize)
+	if (v->h.shoff > v->len || off > v->len || v->len - off < v->h.shentsize)
 		return false;
-	q = v->p + off;
-	ret->name = wh_get_u32(a, q);
-	ret->type = wh_get_u32(a, q + 4);
-	if (v->is64) {
-		ret->addr = wh_get_u64(a, q + 16);
-		ret->off = wh_get_u64(a, q + 24);
-		ret->size = wh_get_u64(a, q + 32);
-		ret->link = wh_get_u32(a, q + 40);
-		ret->entsize = wh_get_u64(a, q + 56);
-	} else {
-		ret->addr = wh_get_u32(a, q + 12);
-		ret->off = wh_get_u32(a, q + 16);
-		ret->size = wh_get_u32(a, q + 20);
-		ret->link = wh_get_u32(a, q + 24);
-		ret->entsize = wh_get_u32(a, q + 36);
-	}
+	*ret = wh_elf_shdr(v->abi, v->p + off);
 	/* What the file does not have is not there. */
-	if (ret->type == SHT_NOBITS || ret->off > v->len)
+	if (ret->type == SHT_NOBITS || ret->offset > v->len)
 		ret->size = 0;
-	else if (ret->size > v->len - ret->off)
-		ret->size = v->len - ret->off;
+	else if (ret->size > v->len - ret->offset)
+		ret->size = v->len - ret->offset;
 	return true;
 }
 
 static struct wh_err *view_open(const void *elf, size_t len, struct elf_view *v)
 {
-	struct wh_abi a;
-	struct elf_section zero;
-	const uint8_t *p = elf;
+	struct wh_elf_shdr zero;
 
-	if (!wh_ksyms_abi(elf, len, &a))
+	*v = (struct elf_view){.p = elf, .len = len};
+	if (!wh_ksyms_abi(elf, len, &v->abi))
 		return wh_err_new(WH_ERR_BAD_DATA, "symbol image: expected an ELF header");
-	*v = (struct elf_view){.p = p, .len = len, .abi = a, .is64 = a.word == 8};
-	if (len < (v->is64 ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr)))
-		return wh_err_new(WH_ERR_BAD_DATA, "symbol image: the ELF header is cut");
-	v->phoff = v->is64 ? wh_get_u64(a, p + 32) : wh_get_u32(a, p + 28);
-	v->shoff = v->is64 ? wh_get_u64(a, p + 40) : wh_get_u32(a, p + 32);
-	p += v->is64 ? 54 : 42;
-	v->phentsize = wh_get_u16(a, p);
-	v->phnum = wh_get_u16(a, p + 2);
-	v->shentsize = wh_get_u16(a, p + 4);
-	v->shnum = wh_get_u16(a, p + 6);
-	v->shstrndx = wh_get_u16(a, p + 8);
-	if (v->shentsize < (v->is64 ? sizeof(Elf64_Shdr) : sizeof(Elf32_Shdr)))
-		v->shnum = v->shstrndx = 0, v->shoff = 0;
-	if (v->phentsize < (v->is64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr)))
-		v->phnum = 0;
+	v->h = wh_elf_ehdr(v->abi, elf);
+	v->shnum = v->h.shnum;
+	v->shstrndx = v->h.shstrndx;
+	if (v->h.shentsize < wh_elf_shdr_size(v->abi))
+		v->shnum = v->shstrndx = 0, v->h.shoff = 0;
+	if (v->h.phentsize < wh_elf_phdr_size(v->abi))
+		v->h.phnum = 0;
 	/* Extended numbering keeps the real counts in section 0. */
-	if (v->shoff && !v->shnum && view_section(v, 0, &zero))
+	if (v->h.shoff && !v->shnum && view_section(v, 0, &zero))
 		v->shnum = zero.size < UINT32_MAX ? (uint32_t)zero.size : 0;
 	if (v->shstrndx == SHN_XINDEX && view_section(v, 0, &zero))
 		v->shstrndx = zero.link;
-	if ((uint64_t)v->shnum * v->shentsize > len)
-		v->shnum = v->shentsize ? (uint32_t)(len / v->shentsize) : 0;
+	if ((uint64_t)v->shnum * v->h.shentsize > len)
+		v->shnum = v->h.shentsize ? (uint32_t)(len / v->h.shentsize) : 0;
 	return NULL;
 }
 
 /* A string that ends inside its table; "" otherwise. */
-static const char *view_string(const struct elf_view *v, const struct elf_section *tab,
+static const char *view_string(const struct elf_view *v, const struct wh_elf_shdr *tab,
 			       uint64_t off)
 {
 	const char *s;
 
 	if (off >= tab->size)
 		return "";
-	s = (const char *)v->p + tab->off + off;
+	s = (const char *)v->p + tab->offset + off;
 	return memchr(s, '\0', (size_t)(tab->size - off)) ? s : "";
 }
 
 static struct wh_err *add_segments(const struct elf_view *v, wh_ksyms_ranges *ret)
 {
-	for (uint32_t i = 0; i < v->phnum; i++) {
-		uint64_t off = v->phoff + (uint64_t)i * v->phentsize;
-		struct wh_ksyms_range r;
-		const uint8_t *q;
+	for (uint32_t i = 0; i < v->h.phnum; i++) {
+		uint64_t off = v->h.phoff + (uint64_t)i * v->h.phentsize;
+		struct wh_elf_phdr ph;
 
-		if (v->phoff > v->len || off > v->len || v->len - off < v->phentsize)
+		if (v->h.phoff > v->len || off > v->len || v->len - off < v->h.phentsize)
 			break;
-		q = v->p + off;
-		if (wh_get_u32(v->abi, q) != PT_LOAD)
-			continue;
-		r.start = v->is64 ? wh_get_u64(v->abi, q + 16) : wh_get_u32(v->abi, q + 8);
-		r.end = r.start +
-			(v->is64 ? wh_get_u64(v->abi, q + 40) : wh_get_u32(v->abi, q + 20));
-		r.flags = wh_get_u32(v->abi, q + (v->is64 ? 4 : 24));
-		if (r.end > r.start)
-			WH_TRY(WH_VEC_PUSH(ret, r));
+		ph = wh_elf_phdr(v->abi, v->p + off);
+		if (ph.type == PT_LOAD && ph.vaddr + ph.memsz > ph.vaddr)
+			WH_TRY(WH_VEC_PUSH(ret, (struct wh_ksyms_range){
+							.start = ph.vaddr,
+							.end = ph.vaddr + ph.memsz,
+							.flags = ph.flags,
+						}));
 	}
 	return NULL;
 }
@@ -145,7 +101,7 @@ static struct elf_symbol view_symbol(const struct elf_view *v, const uint8_t *q)
 {
 	struct wh_abi a = v->abi;
 
-	if (v->is64)
+	if (v->abi.word == 8)
 		return (struct elf_symbol){wh_get_u32(a, q), wh_get_u64(a, q + 8),
 					   wh_get_u64(a, q + 16), q[4], wh_get_u16(a, q + 6)};
 	return (struct elf_symbol){wh_get_u32(a, q), wh_get_u32(a, q + 4), wh_get_u32(a, q + 8),
@@ -163,11 +119,11 @@ static char symbol_letter(uint8_t info)
 	}
 }
 
-static struct wh_err *add_symbols(const struct elf_view *v, const struct elf_section *tab,
+static struct wh_err *add_symbols(const struct elf_view *v, const struct wh_elf_shdr *tab,
 				  struct wh_symtab *t, wh_ksyms_ranges *objects)
 {
-	struct elf_section str;
-	size_t ent = v->is64 ? sizeof(Elf64_Sym) : sizeof(Elf32_Sym);
+	struct wh_elf_shdr str;
+	size_t ent = v->abi.word == 8 ? sizeof(Elf64_Sym) : sizeof(Elf32_Sym);
 	uint64_t n = tab->size / ent;
 
 	if (!view_section(v, tab->link, &str) || str.type != SHT_STRTAB)
@@ -176,7 +132,7 @@ static struct wh_err *add_symbols(const struct elf_view *v, const struct elf_sec
 	if (n > WH_LIMIT_SYMBOLS)
 		n = WH_LIMIT_SYMBOLS;
 	for (uint64_t i = 1; i < n; i++) {
-		struct elf_symbol s = view_symbol(v, v->p + tab->off + i * ent);
+		struct elf_symbol s = view_symbol(v, v->p + tab->offset + i * ent);
 		unsigned int type = ELF32_ST_TYPE(s.info);
 		const char *name = view_string(v, &str, s.name);
 
@@ -227,7 +183,7 @@ struct wh_err *wh_ksyms_load(struct wh_ctx *ctx, const void *elf, size_t len, st
 	if (segments)
 		WH_TRY(add_segments(&v, segments));
 	for (uint32_t i = 1; i < v.shnum; i++) {
-		struct elf_section s;
+		struct wh_elf_shdr s;
 
 		if (!view_section(&v, i, &s) || s.type != SHT_SYMTAB)
 			continue;
@@ -245,16 +201,16 @@ struct wh_err *wh_ksyms_load(struct wh_ctx *ctx, const void *elf, size_t len, st
 struct wh_err *wh_ksyms_each_section(const void *elf, size_t len, wh_ksyms_section_fn fn, void *arg)
 {
 	struct elf_view v;
-	struct elf_section names = {0};
+	struct wh_elf_shdr names = {0};
 
 	WH_TRY(view_open(elf, len, &v));
 	if (!view_section(&v, v.shstrndx, &names))
 		return NULL;
 	for (uint32_t i = 1; i < v.shnum; i++) {
-		struct elf_section s;
+		struct wh_elf_shdr s;
 
 		if (view_section(&v, i, &s) && s.size)
-			WH_TRY(fn(arg, view_string(&v, &names, s.name), s.addr, v.p + s.off,
+			WH_TRY(fn(arg, view_string(&v, &names, s.name), s.addr, v.p + s.offset,
 				  (size_t)s.size));
 	}
 	return NULL;

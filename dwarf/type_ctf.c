@@ -15,6 +15,7 @@
 
 #include "analyzer/base/hashmap.h"
 #include "analyzer/base/limits.h"
+#include "analyzer/base/order.h"
 #include "analyzer/base/vec.h"
 
 enum {
@@ -397,16 +398,8 @@ static struct wh_err *ctf_find(void *priv, const char *name, size_t nth, uint64_
 {
 	const struct wh_ctf *c = priv;
 	uint64_t hash = wh_hash_bytes(name, strlen(name), WH_HASH_SEED);
-	size_t lo = 0, hi = c->names.n;
+	size_t lo = WH_BOUND(i, c->names.n, c->names.v[i].hash < hash);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (c->names.v[mid].hash < hash)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	for (; lo < c->names.n && c->names.v[lo].hash == hash; lo++) {
 		uint64_t id = (uint64_t)c->names.v[lo].box << 32 | c->names.v[lo].id;
 		struct ctf_rec r;

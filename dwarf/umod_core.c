@@ -17,6 +17,7 @@
 
 #include "analyzer/base/hashmap.h"
 #include "analyzer/base/limits.h"
+#include "analyzer/base/order.h"
 #include "dwarf/umod_priv.h"
 
 #define PHDRS_MAX   256
@@ -59,16 +60,8 @@ static struct wh_err *seg_index_init(struct seg_index *s, const struct wh_dump *
 
 static const struct wh_segment *seg_find(const struct seg_index *s, uint64_t addr)
 {
-	size_t lo = 0, hi = s->n;
+	size_t lo = WH_BOUND(i, s->n, s->v[i]->vaddr <= addr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (s->v[mid]->vaddr <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	return lo && addr - s->v[lo - 1]->vaddr < s->v[lo - 1]->memsz ? s->v[lo - 1] : NULL;
 }
 
@@ -106,57 +99,32 @@ static void read_auxv(struct finder *f)
 
 /* ---- ELF headers in memory ---- */
 
-static void phdr_decode(struct wh_abi abi, const uint8_t *p, struct wh_uphdr *ret)
-{
-	*ret = (struct wh_uphdr){.type = wh_get_u32(abi, p)};
-	if (abi.word == 8) {
-		ret->flags = wh_get_u32(abi, p + 4);
-		ret->off = wh_get_u64(abi, p + 8);
-		ret->vaddr = wh_get_u64(abi, p + 16);
-		ret->filesz = wh_get_u64(abi, p + 32);
-		ret->memsz = wh_get_u64(abi, p + 40);
-		ret->align = wh_get_u64(abi, p + 48);
-	} else {
-		ret->off = wh_get_u32(abi, p + 4);
-		ret->vaddr = wh_get_u32(abi, p + 8);
-		ret->filesz = wh_get_u32(abi, p + 16);
-		ret->memsz = wh_get_u32(abi, p + 20);
-		ret->flags = wh_get_u32(abi, p + 24);
-		ret->align = wh_get_u32(abi, p + 28);
-	}
-}
-
 static bool is_elf(struct wh_un_priv *p, uint64_t addr)
 {
 	uint8_t id[EI_NIDENT];
+	struct wh_abi abi;
 
 	return wh_read_some(p->r, WH_VIRT, addr, id, sizeof(id), NULL) == sizeof(id) &&
-	       !memcmp(id, ELFMAG, SELFMAG) &&
-	       id[EI_CLASS] == (p->abi.word == 8 ? ELFCLASS64 : ELFCLASS32) &&
-	       id[EI_DATA] == (p->abi.big_endian ? ELFDATA2MSB : ELFDATA2LSB);
+	       wh_elf_abi(id, &abi) && abi.word == p->abi.word &&
+	       abi.big_endian == p->abi.big_endian;
 }
 
 static struct wh_err *read_phdrs(struct wh_un_priv *p, struct wh_umod *u)
 {
-	bool w8 = p->abi.word == 8;
-	size_t size = w8 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr), n;
-	uint8_t h[sizeof(Elf64_Ehdr)], buf[sizeof(Elf64_Phdr)];
-	size_t hsize = w8 ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr);
-	struct wh_uphdr ph;
-	uint64_t phoff;
+	uint8_t head[WH_ELF_EHDR_MAX], buf[WH_ELF_PHDR_MAX];
+	size_t hsize = wh_elf_ehdr_size(p->abi), size = wh_elf_phdr_size(p->abi);
+	struct wh_elf_ehdr h;
 
-	if (wh_read_some(p->r, WH_VIRT, u->m.base, h, hsize, NULL) != hsize)
+	if (wh_read_some(p->r, WH_VIRT, u->m.base, head, hsize, NULL) != hsize)
 		return NULL;
-	phoff = w8 ? wh_get_u64(p->abi, h + 32) : wh_get_u32(p->abi, h + 28);
-	n = wh_get_u16(p->abi, h + (w8 ? 56 : 44));
-	if (wh_get_u16(p->abi, h + (w8 ? 54 : 42)) != size || n > PHDRS_MAX)
+	h = wh_elf_ehdr(p->abi, head);
+	if (h.phentsize != size || h.phnum > PHDRS_MAX)
 		return NULL;
-	for (size_t i = 0; i < n; i++) {
-		if (wh_read_some(p->r, WH_VIRT, u->m.base + phoff + i * size, buf, size, NULL) !=
+	for (size_t i = 0; i < h.phnum; i++) {
+		if (wh_read_some(p->r, WH_VIRT, u->m.base + h.phoff + i * size, buf, size, NULL) !=
 		    size)
 			break;
-		phdr_decode(p->abi, buf, &ph);
-		WH_TRY(WH_VEC_PUSH(&u->phdrs, ph));
+		WH_TRY(WH_VEC_PUSH(&u->phdrs, wh_elf_phdr(p->abi, buf)));
 	}
 	return NULL;
 }
@@ -192,7 +160,8 @@ static void find_build_id(struct wh_un_priv *p, struct wh_umod *u, uint64_t addr
 	}
 }
 
-static struct wh_err *add_bss(const struct finder *f, struct wh_umod *u, const struct wh_uphdr *ph)
+static struct wh_err *add_bss(const struct finder *f, struct wh_umod *u,
+			      const struct wh_elf_phdr *ph)
 {
 	uint64_t start = page_up(f->p, u->m.bias + ph->vaddr + ph->filesz);
 	uint64_t end = page_up(f->p, u->m.bias + ph->vaddr + ph->memsz);
@@ -215,11 +184,11 @@ static struct wh_err *use_phdrs(const struct finder *f, struct wh_umod *u)
 	for (size_t i = 0; i < u->phdrs.n && !have_bias; i++)
 		if (u->phdrs.v[i].type == PT_LOAD) {
 			u->m.bias = u->m.base - page_down(p, u->phdrs.v[i].vaddr) +
-				    page_down(p, u->phdrs.v[i].off);
+				    page_down(p, u->phdrs.v[i].offset);
 			have_bias = true;
 		}
 	for (size_t i = 0; i < u->phdrs.n; i++) {
-		const struct wh_uphdr *ph = &u->phdrs.v[i];
+		const struct wh_elf_phdr *ph = &u->phdrs.v[i];
 
 		switch (ph->type) {
 		case PT_LOAD:
@@ -363,13 +332,13 @@ static bool has_range(const struct wh_umod *u, uint64_t addr)
 static struct wh_err *add_loads(const struct finder *f, struct wh_umod *u)
 {
 	for (size_t i = 0; i < u->phdrs.n; i++) {
-		const struct wh_uphdr *ph = &u->phdrs.v[i];
+		const struct wh_elf_phdr *ph = &u->phdrs.v[i];
 		uint64_t start = page_down(f->p, u->m.bias + ph->vaddr);
 		uint64_t end = page_up(f->p, u->m.bias + ph->vaddr + ph->filesz);
 
 		if (ph->type == PT_LOAD && start < end && !has_range(u, start) &&
 		    seg_find(&f->segs, start))
-			WH_TRY(add_range(f, u, start, end, page_down(f->p, ph->off)));
+			WH_TRY(add_range(f, u, start, end, page_down(f->p, ph->offset)));
 	}
 	return NULL;
 }
@@ -638,7 +607,7 @@ static void flags_from_phdrs(const struct wh_un_priv *p, const struct wh_umod *u
 			     struct wh_umodule_range *r)
 {
 	for (size_t i = 0; !r->flags && i < u->phdrs.n; i++) {
-		const struct wh_uphdr *ph = &u->phdrs.v[i];
+		const struct wh_elf_phdr *ph = &u->phdrs.v[i];
 
 		if (ph->type == PT_LOAD && r->start >= page_down(p, u->m.bias + ph->vaddr) &&
 		    r->start < u->m.bias + ph->vaddr + ph->memsz)

@@ -59,14 +59,14 @@ static void put_word(struct wh_abi abi, uint8_t *p, uint64_t v)
 }
 
 /* Absolute pointers of the dynamic section back to link addresses. */
-static bool fix_dynamic(struct wh_un_priv *p, const struct wh_umod *u, const struct wh_uphdr *ph)
+static bool fix_dynamic(struct wh_un_priv *p, const struct wh_umod *u, const struct wh_elf_phdr *ph)
 {
 	uint64_t lo = u->m.base, hi = u->m.end;
 	size_t w = p->abi.word;
 	uint8_t d[16];
 
 	for (size_t i = 0; i < DYNAMIC_MAX && (i + 1) * 2 * w <= ph->filesz; i++) {
-		uint64_t at = ph->off + i * 2 * w, val;
+		uint64_t at = ph->offset + i * 2 * w, val;
 
 		if (pread(u->image_fd, d, 2 * w, (off_t)at) != (ssize_t)(2 * w))
 			return false;
@@ -89,11 +89,11 @@ static uint64_t dynamic_value(struct wh_un_priv *p, const struct wh_umod *u, uin
 	uint8_t d[16];
 
 	for (size_t i = 0; i < u->phdrs.n; i++) {
-		const struct wh_uphdr *ph = &u->phdrs.v[i];
+		const struct wh_elf_phdr *ph = &u->phdrs.v[i];
 
 		for (size_t k = 0; ph->type == PT_DYNAMIC && k < DYNAMIC_MAX; k++) {
 			if ((k + 1) * 2 * w > ph->filesz ||
-			    pread(u->image_fd, d, 2 * w, (off_t)(ph->off + k * 2 * w)) !=
+			    pread(u->image_fd, d, 2 * w, (off_t)(ph->offset + k * 2 * w)) !=
 				    (ssize_t)(2 * w) ||
 			    wh_get_word(p->abi, d) == DT_NULL)
 				break;
@@ -172,11 +172,11 @@ struct wh_err *wh_umod_image(struct wh_un_priv *p, struct wh_umod *u, const char
 	if (vdso)
 		e = copy_bytes(p, u->image_fd, u->m.base, 0, u->m.end - u->m.base, &copied);
 	for (size_t i = 0; !e && !vdso && i < u->phdrs.n; i++) {
-		const struct wh_uphdr *ph = &u->phdrs.v[i];
+		const struct wh_elf_phdr *ph = &u->phdrs.v[i];
 
-		if (ph->type == PT_LOAD && ph->filesz <= SEGMENT_MAX && ph->off <= SEGMENT_MAX)
-			e = copy_bytes(p, u->image_fd, u->m.bias + ph->vaddr, ph->off, ph->filesz,
-				       &copied);
+		if (ph->type == PT_LOAD && ph->filesz <= SEGMENT_MAX && ph->offset <= SEGMENT_MAX)
+			e = copy_bytes(p, u->image_fd, u->m.bias + ph->vaddr, ph->offset,
+				       ph->filesz, &copied);
 	}
 	if (!e && (!copied || (!vdso && !strike_sections(p, u->image_fd))))
 		e = &wh_err_not_found;

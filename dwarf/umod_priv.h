@@ -9,23 +9,18 @@
 #include "analyzer/base/arena.h"
 #include "analyzer/base/vec.h"
 #include "dwarf/umodules.h"
+#include "formats/elfhdr.h"
 
 struct wh_dwarf;
-
-/** A program header, decoded. */
-struct wh_uphdr {
-	uint32_t type, flags;
-	uint64_t off, vaddr, filesz, memsz, align;
-};
 
 /** A module under construction; `m.ranges` is set from `ranges` at the end. */
 struct wh_umod {
 	struct wh_umodule m;
 	WH_VEC(struct wh_umodule_range) ranges;
-	WH_VEC(struct wh_uphdr) phdrs; /* empty when the header is not in the core */
-	const char *image;	       /* its name, while image_fd >= 0 */
-	int image_fd;		       /* memfd of umod_image.c, -1 none */
-	struct wh_dwarf *dwarf;	       /* owned by the type chain; NULL none */
+	WH_VEC(struct wh_elf_phdr) phdrs; /* empty when the header is not in the core */
+	const char *image;		  /* its name, while image_fd >= 0 */
+	int image_fd;			  /* memfd of umod_image.c, -1 none */
+	struct wh_dwarf *dwarf;		  /* owned by the type chain; NULL none */
 };
 typedef WH_VEC(struct wh_umod) wh_umod_vec;
 

@@ -176,7 +176,7 @@ static struct wh_err *overlay(const struct opener *o, struct wh_umod *u)
 	if (u->m.file_state != WH_UFILE_FOUND)
 		return NULL;
 	for (size_t i = 0; i < u->phdrs.n; i++) {
-		const struct wh_uphdr *ph = &u->phdrs.v[i];
+		const struct wh_elf_phdr *ph = &u->phdrs.v[i];
 		struct wh_stream *s = NULL;
 		struct wh_err *e;
 
@@ -185,7 +185,7 @@ static struct wh_err *overlay(const struct opener *o, struct wh_umod *u)
 		e = wh_stream_open(d->ctx, u->m.file, &s);
 		if (!e)
 			e = wh_mem_add_file(o->n->mem, u->m.bias + ph->vaddr, ph->filesz, s,
-					    ph->off);
+					    ph->offset);
 		if (wh_err_is(e, WH_ERR_NOMEM))
 			return e;
 		if (e)

@@ -13,12 +13,12 @@
 
 #include <elf.h>
 #include <elfutils/libdwfl.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "analyzer/base/limits.h"
+#include "dwarf/dwmod.h"
 #include "dwarf/umod_priv.h"
 
 #define SCAN_BYTES (64u << 10) /* [bytes] of stack scanned for return addresses */
@@ -102,32 +102,6 @@ static bool reg_by_name(const struct wh_unwinder *u, const char *name, uint64_t 
 }
 
 /* ---- libdwfl ---- */
-
-static int find_elf(Dwfl_Module *mod WH_UNUSED, void **data WH_UNUSED, const char *name WH_UNUSED,
-		    Dwarf_Addr base WH_UNUSED, char **ret WH_UNUSED, Elf **elf WH_UNUSED)
-{
-	return -1;
-}
-
-static int find_debuginfo(Dwfl_Module *mod WH_UNUSED, void **data, const char *name WH_UNUSED,
-			  Dwarf_Addr base WH_UNUSED, const char *file WH_UNUSED,
-			  const char *link WH_UNUSED, GElf_Word crc WH_UNUSED, char **ret)
-{
-	const struct wh_umod *m = *data;
-	int fd;
-
-	if (!m || !m->m.debug_file)
-		return -1;
-	fd = open(m->m.debug_file, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		*ret = strdup(m->m.debug_file);
-	return fd;
-}
-
-static const Dwfl_Callbacks callbacks = {
-	.find_elf = find_elf,
-	.find_debuginfo = find_debuginfo,
-};
 
 static pid_t next_thread(Dwfl *dwfl WH_UNUSED, void *arg, void **state)
 {
@@ -253,16 +227,13 @@ static void report_modules(struct wh_unwinder *u)
 	for (size_t i = 0; i < p->mods.n; i++) {
 		struct wh_umod *m = &p->mods.v[i];
 		const char *path = module_path(u, m);
-		void **data = NULL;
 		Dwfl_Module *mod;
 
 		if (!path)
 			continue;
 		mod = dwfl_report_elf(u->dwfl, m->m.name, path, -1, m->m.bias, true);
-		if (!mod)
-			continue; /* overlaps another, or no ELF file: unwound without it */
-		dwfl_module_info(mod, &data, NULL, NULL, NULL, NULL, NULL, NULL);
-		*data = m;
+		if (mod) /* else it overlaps another, or is no ELF file: unwound without it */
+			wh_dwfl_set_debug_file(mod, m->m.debug_file);
 	}
 	dwfl_report_end(u->dwfl, NULL, NULL);
 }
@@ -281,7 +252,7 @@ struct wh_err *wh_unwinder_create(const struct wh_unames *n, struct wh_reader *r
 		if (dwarf_regs[i].machine == u->arch->elf_machine)
 			u->dr = &dwarf_regs[i];
 	if (u->dr)
-		u->dwfl = dwfl_begin(&callbacks);
+		u->dwfl = dwfl_begin(&wh_dwfl_callbacks);
 	if (u->dwfl) {
 		report_modules(u);
 		u->attached = dwfl_attach_state(u->dwfl, NULL, THE_TID, &thread_callbacks, u);

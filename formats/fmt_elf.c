@@ -18,7 +18,9 @@
 #include <string.h>
 
 #include "analyzer/base/limits.h"
+#include "analyzer/base/order.h"
 #include "analyzer/base/vec.h"
+#include "formats/elfhdr.h"
 #include "formats/fmt.h"
 #include "formats/note.h"
 #include "formats/scratch.h"
@@ -40,27 +42,6 @@ struct elf {
 	size_t notes_len;	 /* [bytes] of them */
 };
 
-/* The ELF header and program headers in host form; ELF32 and ELF64 alike. */
-struct ehdr {
-	uint16_t type, machine;
-	uint64_t phoff, shoff, phnum;
-	uint16_t phentsize, shentsize;
-	uint32_t flags;
-};
-
-/* Offsets of the fields that we read (gABI: Elf32_Ehdr, Elf64_Ehdr, Elf32_Phdr, Elf64_Phdr …). */
-static const struct elf_layout {
-	uint8_t ehsize, phoff, shoff, flags, phentsize, phnum, shentsize;
-	uint8_t ph_size, p_flags, p_offset, p_vaddr, p_paddr, p_filesz, p_memsz;
-	uint8_t sh_size, sh_info;
-} layout32 = {52, 28, 32, 36, 42, 44, 46, 32, 24, 4, 8, 12, 16, 20, 40, 28},
-  layout64 = {64, 32, 40, 48, 54, 56, 58, 56, 4, 8, 16, 24, 32, 40, 64, 44};
-
-static const struct elf_layout *layout_of(struct wh_abi abi)
-{
-	return abi.word == 8 ? &layout64 : &layout32;
-}
-
 static const char *type_name(uint16_t type)
 {
 	switch (type) {
@@ -71,66 +52,55 @@ static const char *type_name(uint16_t type)
 	}
 }
 
-static struct wh_err *read_ehdr(struct wh_dump *d, const struct wh_stream *st, struct ehdr *ret)
+static struct wh_err *read_ehdr(struct wh_dump *d, const struct wh_stream *st,
+				struct wh_elf_ehdr *ret)
 {
-	uint8_t p[64] = {0};
+	uint8_t p[WH_ELF_EHDR_MAX] = {0};
 	size_t got = wh_stream_read(st, 0, p, sizeof(p));
-	const struct elf_layout *l;
 
 	if (got < SELFMAG || memcmp(p, ELFMAG, SELFMAG) != 0)
 		return &wh_err_not_mine;
-	if (got < layout32.ehsize || (p[EI_CLASS] == ELFCLASS64 && got < layout64.ehsize))
+	if (got < EI_NIDENT || (wh_elf_abi(p, &d->abi) && got < wh_elf_ehdr_size(d->abi)))
 		return wh_err_bad(wh_stream_path(st), got, "the file ends inside the ELF header");
-	if ((p[EI_CLASS] != ELFCLASS32 && p[EI_CLASS] != ELFCLASS64) ||
-	    (p[EI_DATA] != ELFDATA2LSB && p[EI_DATA] != ELFDATA2MSB))
+	if (!wh_elf_abi(p, &d->abi))
 		return wh_err_bad(wh_stream_path(st), EI_CLASS,
 				  "ELF class %u, data %u, expected 1 or 2 each", p[EI_CLASS],
 				  p[EI_DATA]);
-	d->abi.big_endian = p[EI_DATA] == ELFDATA2MSB;
-	d->abi.word = p[EI_CLASS] == ELFCLASS64 ? 8 : 4;
-	l = layout_of(d->abi);
-	ret->type = wh_get_u16(d->abi, p + 16);
-	ret->machine = wh_get_u16(d->abi, p + 18);
-	ret->phoff = wh_get_word(d->abi, p + l->phoff);
-	ret->shoff = wh_get_word(d->abi, p + l->shoff);
-	ret->flags = wh_get_u32(d->abi, p + l->flags);
-	ret->phentsize = wh_get_u16(d->abi, p + l->phentsize);
-	ret->phnum = wh_get_u16(d->abi, p + l->phnum);
-	ret->shentsize = wh_get_u16(d->abi, p + l->shentsize);
+	*ret = wh_elf_ehdr(d->abi, p);
 	if (ret->type != ET_CORE)
 		return wh_err_bad(wh_stream_path(st), 16, "this is %s, expected a core or a vmcore",
 				  type_name(ret->type));
 	return NULL;
 }
 
-/* More than 0xfffe program headers: the number is in the first section header. */
+/* The number of program headers; when it is above 0xfffe the first section header has it. */
 static struct wh_err *real_phnum(const struct wh_dump *d, const struct wh_stream *st,
-				 struct ehdr *h)
+				 const struct wh_elf_ehdr *h, uint32_t *ret)
 {
-	const struct elf_layout *l = layout_of(d->abi);
-	uint8_t p[64];
+	uint8_t p[WH_ELF_SHDR_MAX];
+	size_t size = wh_elf_shdr_size(d->abi);
 
+	*ret = h->phnum;
 	if (h->phnum != PN_XNUM)
 		return NULL;
-	if (!h->shoff || wh_stream_read(st, h->shoff, p, l->sh_size) < l->sh_size)
+	if (!h->shoff || wh_stream_read(st, h->shoff, p, size) < size)
 		return wh_err_bad(
 			wh_stream_path(st), h->shoff,
 			"too many program headers for the ELF header, and no section header "
 			"with their number");
-	h->phnum = wh_get_u32(d->abi, p + l->sh_info);
+	*ret = wh_elf_shdr(d->abi, p).info;
 	return NULL;
 }
 
-static struct wh_segment decode_phdr(struct wh_abi abi, const uint8_t *p, uint64_t file_size)
+static struct wh_segment segment_of(const struct wh_elf_phdr *h, uint64_t file_size)
 {
-	const struct elf_layout *l = layout_of(abi);
 	struct wh_segment s = {
-		.vaddr = wh_get_word(abi, p + l->p_vaddr),
-		.paddr = wh_get_word(abi, p + l->p_paddr),
-		.memsz = wh_get_word(abi, p + l->p_memsz),
-		.offset = wh_get_word(abi, p + l->p_offset),
-		.filesz_claimed = wh_get_word(abi, p + l->p_filesz),
-		.flags = wh_get_u32(abi, p + l->p_flags),
+		.vaddr = h->vaddr,
+		.paddr = h->paddr,
+		.memsz = h->memsz,
+		.offset = h->offset,
+		.filesz_claimed = h->filesz,
+		.flags = h->flags,
 	};
 
 	/* Some writers (FreeBSD minidumps, old gcore) leave p_memsz 0. */
@@ -173,34 +143,36 @@ static struct wh_err *read_notes(struct wh_dump *d, struct elf *f, const struct 
 }
 
 /* Reads all program headers: PT_LOAD to d->segs, PT_NOTE to d->notes. */
-static struct wh_err *read_phdrs(struct wh_dump *d, struct elf *f, const struct ehdr *h,
-				 struct wh_scratch *sc)
+static struct wh_err *read_phdrs(struct wh_dump *d, struct elf *f, const struct wh_elf_ehdr *h,
+				 uint32_t phnum, struct wh_scratch *sc)
 {
-	const struct elf_layout *l = layout_of(d->abi);
+	size_t size = wh_elf_phdr_size(d->abi);
 	struct {
 		struct wh_segment *v;
 		size_t n, cap;
 	} segs = {0};
 	struct wh_err *e = NULL;
 
-	for (uint64_t i = 0; !e && i < h->phnum; i++) {
+	for (uint64_t i = 0; !e && i < phnum; i++) {
 		size_t got;
 		const uint8_t *p =
-			wh_scratch_bytes(sc, f->st, h->phoff + i * h->phentsize, l->ph_size, &got);
+			wh_scratch_bytes(sc, f->st, h->phoff + i * h->phentsize, size, &got);
+		struct wh_elf_phdr ph;
 		struct wh_segment s;
 
-		if (got < l->ph_size) {
+		if (got < size) {
 			wh_diag_add(d->ctx->diags, WH_DIAG_WARN, "elf-bad-header", h->phoff,
 				    "%s: only %llu of %llu program headers are in the file",
 				    wh_stream_path(f->st), (unsigned long long)i,
-				    (unsigned long long)h->phnum);
+				    (unsigned long long)phnum);
 			d->incomplete = true;
 			break;
 		}
-		s = decode_phdr(d->abi, p, wh_stream_size(f->st));
-		if (wh_get_u32(d->abi, p) == PT_NOTE)
+		ph = wh_elf_phdr(d->abi, p);
+		s = segment_of(&ph, wh_stream_size(f->st));
+		if (ph.type == PT_NOTE)
 			e = read_notes(d, f, &s);
-		else if (wh_get_u32(d->abi, p) == PT_LOAD)
+		else if (ph.type == PT_LOAD)
 			e = WH_VEC_PUSH(&segs, s);
 	}
 	d->segs = segs.v;
@@ -316,16 +288,8 @@ static enum wh_dump_class classify(const struct wh_dump *d)
 /* The range that has @addr, or NULL and in *ret_next where the next one starts. */
 static const struct range *find_range(const struct ranges *rs, uint64_t addr, uint64_t *ret_next)
 {
-	size_t lo = 0, hi = rs->r.n;
+	size_t lo = WH_BOUND(i, rs->r.n, rs->r.v[i].addr <= addr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (rs->r.v[mid].addr <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	*ret_next = lo < rs->r.n ? rs->r.v[lo].addr : UINT64_MAX;
 	if (lo && addr - rs->r.v[lo - 1].addr < rs->r.v[lo - 1].len)
 		return &rs->r.v[lo - 1];
@@ -464,7 +428,7 @@ static void set_frames(struct wh_dump *d, const struct elf *f)
 }
 
 /* Bit 0 of e_flags: makedumpfile's "incomplete" (its DUMP_ELF_INCOMPLETE). */
-static void set_flags(struct wh_dump *d, const struct ehdr *h)
+static void set_flags(struct wh_dump *d, const struct wh_elf_ehdr *h)
 {
 	if (d->cls == WH_DUMP_PHYSICAL && (h->flags & 1) && d->arch &&
 	    d->arch->elf_machine == EM_X86_64)
@@ -473,22 +437,22 @@ static void set_flags(struct wh_dump *d, const struct ehdr *h)
 
 static struct wh_err *probe_elf(struct wh_dump *d, struct elf *f, struct wh_scratch *sc)
 {
-	struct ehdr h = {0};
+	struct wh_elf_ehdr h = {0};
+	uint32_t phnum = 0;
 
 	WH_TRY(read_ehdr(d, f->st, &h));
 	if (d->n_streams != 1)
 		return wh_err_new(WH_ERR_USAGE, "%s: an ELF core is one file, %zu were given",
 				  wh_stream_path(f->st), d->n_streams);
-	WH_TRY(real_phnum(d, f->st, &h));
-	if (h.phnum > WH_LIMIT_SEGMENTS)
-		return wh_err_bad(wh_stream_path(f->st), 56, "%llu program headers",
-				  (unsigned long long)h.phnum);
-	if (h.phentsize < layout_of(d->abi)->ph_size)
-		return wh_err_bad(wh_stream_path(f->st), layout_of(d->abi)->phentsize,
-				  "program headers of %u bytes, expected %u", h.phentsize,
-				  layout_of(d->abi)->ph_size);
+	WH_TRY(real_phnum(d, f->st, &h, &phnum));
+	if (phnum > WH_LIMIT_SEGMENTS)
+		return wh_err_bad(wh_stream_path(f->st), 56, "%u program headers", phnum);
+	if (h.phentsize < wh_elf_phdr_size(d->abi))
+		return wh_err_bad(wh_stream_path(f->st), d->abi.word == 8 ? 54 : 42,
+				  "program headers of %u bytes, expected %zu", h.phentsize,
+				  wh_elf_phdr_size(d->abi));
 	d->arch = wh_arch_find(h.machine, d->abi);
-	WH_TRY(read_phdrs(d, f, &h, sc));
+	WH_TRY(read_phdrs(d, f, &h, phnum, sc));
 	if (!d->n_segs)
 		return wh_err_bad(
 			wh_stream_path(f->st), h.phoff,

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "analyzer/base/hashmap.h"
+#include "analyzer/base/order.h"
 #include "analyzer/base/vec.h"
 
 struct map_load {
@@ -241,17 +242,8 @@ static const struct wh_illumos_xlat *xlat_lower(const struct wh_illumos *il, uin
 						uint64_t va)
 {
 	const struct wh_illumos_xlat *x = il->xlats;
-	size_t lo = 0, hi = il->n_xlats;
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (x[mid].as < as || (x[mid].as == as && x[mid].va < va))
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return x + lo;
+	return x + WH_BOUND(i, il->n_xlats, x[i].as < as || (x[i].as == as && x[i].va < va));
 }
 
 static bool xlat_space(const struct wh_illumos *il, uint64_t as, uint32_t *ret)

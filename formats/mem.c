@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/base/order.h"
 #include "analyzer/base/vec.h"
 #include "formats/scratch.h"
 
@@ -293,16 +294,8 @@ static const uint8_t *borrow_file(struct wh_reader *r, uint64_t va, uint64_t wan
 	const struct overlay *o;
 	const uint8_t *p;
 	uint64_t skip;
-	size_t lo = 0, hi = m->files.n, got;
+	size_t lo = WH_BOUND(i, m->files.n, m->files.v[i].va <= va), got;
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (m->files.v[mid].va <= va)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	if (lo < m->files.n && m->files.v[lo].va - va < *len)
 		*len = m->files.v[lo].va - va;
 	if (!lo || va - m->files.v[lo - 1].va >= m->files.v[lo - 1].len)

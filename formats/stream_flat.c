@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/base/order.h"
 #include "analyzer/base/vec.h"
 #include "formats/arch.h"
 #include "formats/stream_priv.h"
@@ -256,17 +257,7 @@ struct wh_err *wh_stream_peel_flat(struct wh_ctx *ctx, struct wh_stream *in, str
 /* Index of the first piece that ends after @off. */
 static size_t find_piece(const struct wh_flat *f, uint64_t off)
 {
-	size_t lo = 0, hi = f->pieces.n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (f->pieces.v[mid].off + f->pieces.v[mid].len <= off)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return WH_BOUND(i, f->pieces.n, f->pieces.v[i].off + f->pieces.v[i].len <= off);
 }
 
 size_t wh_flat_read(const struct wh_stream *s, uint64_t off, uint8_t *buf, size_t len)

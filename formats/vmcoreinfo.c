@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/base/order.h"
 #include "analyzer/base/vec.h"
 
 #define TEXT_MAX (1u << 20) /* [bytes] the kernel allows a page; be generous */
@@ -85,16 +86,8 @@ void wh_vmcoreinfo_destroy(struct wh_vmcoreinfo *v)
 
 const char *wh_vmcoreinfo_find(const struct wh_vmcoreinfo *v, const char *key)
 {
-	size_t lo = 0, hi = v->lines.n;
+	size_t lo = WH_BOUND(i, v->lines.n, strcmp(v->lines.v[i].key, key) <= 0);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (strcmp(v->lines.v[mid].key, key) <= 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	return lo && !strcmp(v->lines.v[lo - 1].key, key) ? v->lines.v[lo - 1].val : NULL;
 }
 

@@ -15,6 +15,8 @@
 
 #include <string.h>
 
+#include "analyzer/base/order.h"
+
 enum link_code { LINK_PLAIN, LINK_XOR, LINK_XOR_SWAP, LINK_COUNT };
 
 /* Chain of a CPU into its current slab. */
@@ -35,16 +37,8 @@ static uint32_t slub_objects(const struct wh_kslab *k, const struct wh_lx_slab *
 
 static const struct cpu_chain *chain_find(const struct slub *u, uint64_t pfn)
 {
-	size_t lo = 0, hi = u->chains.n;
+	size_t lo = WH_BOUND(i, u->chains.n, u->chains.v[i].pfn < pfn);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (u->chains.v[mid].pfn < pfn)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	return lo < u->chains.n && u->chains.v[lo].pfn == pfn ? &u->chains.v[lo] : NULL;
 }
 

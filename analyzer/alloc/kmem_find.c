@@ -4,19 +4,13 @@
 
 #include <string.h>
 
+#include "analyzer/base/order.h"
+
 /* Among sorted addresses, the last that is not above @addr. */
 static bool below(const uint64_t *v, size_t n, uint64_t addr, uint64_t size, uint64_t *ret)
 {
-	size_t lo = 0, hi = n;
+	size_t lo = WH_BOUND(i, n, v[i] <= addr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (v[mid] <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	if (!lo || addr - v[lo - 1] >= size)
 		return false;
 	*ret = v[lo - 1];

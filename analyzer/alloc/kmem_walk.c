@@ -398,16 +398,8 @@ struct wh_err *wh_kmem_walk(struct wh_kmem *k, struct wh_kmem_cache *c)
 
 const struct wh_kmem_buf *wh_kmem_find_buf(const struct wh_kmem_cache *c, uint64_t addr)
 {
-	size_t lo = 0, hi = c->bufs.n;
+	size_t lo = WH_BOUND(i, c->bufs.n, c->bufs.v[i].addr <= addr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (c->bufs.v[mid].addr <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	if (!lo || addr - c->bufs.v[lo - 1].addr >= c->chunksize)
 		return NULL;
 	return &c->bufs.v[lo - 1];

@@ -628,19 +628,12 @@ const struct wh_kcache *wh_kslab_find_cache(const struct wh_kslab *k, const char
 
 const struct wh_lx_slab *wh_kslab_find_slab(const struct wh_kslab *k, uint64_t va)
 {
-	size_t lo = 0, hi = k->x->slabs.n;
+	size_t lo;
 	uint64_t pfn;
 
 	if (!wh_kspace_virt_to_pfn(k->x->ks, va, &pfn))
 		return NULL;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (k->x->slabs.v[mid].pfn <= pfn)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	lo = WH_BOUND(i, k->x->slabs.n, k->x->slabs.v[i].pfn <= pfn);
 	if (!lo || pfn - k->x->slabs.v[lo - 1].pfn >= k->x->slabs.v[lo - 1].pages)
 		return NULL;
 	return &k->x->slabs.v[lo - 1];

@@ -76,6 +76,10 @@ struct wh_err *wh_run_target(struct wh_run *run, bool build) WH_MUST_CHECK;
 const char *wh_run_identity(struct wh_run *run, struct wh_arena *mem);
 /** "dump" object of a report: name of the file without its folders, format, target kind, kernel or program. */
 void wh_run_emit_dump(struct wh_run *run);
+/** Opens the target and reports "addresses": @one of each address asked for; what @mem holds lives as long as that. */
+struct wh_err *wh_run_each_addr(struct wh_run *run,
+				struct wh_err *(*one)(struct wh_run *run, uint64_t addr,
+						      struct wh_arena *mem)) WH_MUST_CHECK;
 /** Facts of a target by section; what names people or machines only when it may be told. */
 void wh_emit_facts(struct wh_emit *e, const wh_fact_vec *v);
 /** Diagnostics collected so far, aggregated by id; nothing in text when there are none. */

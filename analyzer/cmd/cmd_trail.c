@@ -101,23 +101,12 @@ static struct wh_err *one(struct wh_run *run, uint64_t addr, struct wh_arena *me
 
 static struct wh_err *trail(struct wh_run *run)
 {
-	struct wh_arena mem = WH_ARENA_INIT;
-	struct wh_err *e = wh_run_target(run, true);
-
-	if (e)
-		return e;
-	wh_emit_u64(run->emit, "schema", NULL, 1, WH_UNIT_NONE);
-	wh_run_emit_dump(run);
-	wh_emit_array(run->emit, "addresses", "");
-	for (size_t i = 0; !e && i < run->addrs.n; i++)
-		e = one(run, run->addrs.v[i], &mem);
-	wh_emit_end(run->emit);
-	if (!e && run->target->record_advice && !run->target->recorded)
+	WH_TRY(wh_run_each_addr(run, one));
+	if (run->target->record_advice && !run->target->recorded)
 		wh_emit_str(run->emit, "advice", "next time", run->target->record_advice);
-	if (!e && wh_emit_format(run->emit) == WH_FORMAT_JSON)
+	if (wh_emit_format(run->emit) == WH_FORMAT_JSON)
 		wh_run_emit_diags(run);
-	wh_arena_fini(&mem);
-	return e;
+	return NULL;
 }
 
 const struct wh_command wh_cmd_trail = {

@@ -85,42 +85,26 @@ static unsigned int distance(const char *a, const char *b)
 	return d[n % 3][m];
 }
 
-const char *wh_suggest(const char *typed, const char *const *words, size_t n)
+void wh_suggest(struct wh_suggestion *s, const char *word)
 {
-	unsigned int best = (unsigned int)(strlen(typed) / 3 + 1);
-	const char *ret = NULL;
+	unsigned int d = distance(s->typed, word);
 
-	for (size_t i = 0; i < n; i++) {
-		unsigned int d = words[i] ? distance(typed, words[i]) : UINT32_MAX;
-
-		if (d <= best && (!ret || d < best)) {
-			best = d;
-			ret = words[i];
-		}
-	}
-	return ret;
+	if (d > strlen(s->typed) / 3 + 1 || (s->word && d >= s->distance))
+		return;
+	s->distance = d;
+	s->word = word;
 }
 
 static struct wh_err *unknown_option(const char *name, const struct wh_command *cmd)
 {
-	WH_VEC(const char *) words = {0};
-	const char *near;
-	struct wh_err *e;
+	struct wh_suggestion near = {.typed = name};
 
-	for (size_t i = 0; i < wh_n_options; i++) {
-		if (!wh_option_applies(&wh_options[i], cmd) || !wh_options[i].long_name)
-			continue;
-		e = WH_VEC_PUSH(&words, wh_options[i].long_name);
-		if (e) {
-			WH_VEC_FINI(&words);
-			return e;
-		}
-	}
-	near = wh_suggest(name, words.v, words.n);
-	WH_VEC_FINI(&words);
-	if (near)
+	for (size_t i = 0; i < wh_n_options; i++)
+		if (wh_option_applies(&wh_options[i], cmd) && wh_options[i].long_name)
+			wh_suggest(&near, wh_options[i].long_name);
+	if (near.word)
 		return wh_err_new(WH_ERR_USAGE, "unknown option --%s; did you mean --%s?", name,
-				  near);
+				  near.word);
 	return wh_err_new(WH_ERR_USAGE, "unknown option --%s; see weephole %s%s--help", name,
 			  cmd ? cmd->name : "", cmd ? " " : "");
 }
@@ -275,23 +259,14 @@ static struct wh_err *parse_short(struct wh_cli *cli, struct walk *w, const char
 
 static struct wh_err *unknown_command(const char *name)
 {
-	WH_VEC(const char *) words = {0};
-	const char *near;
+	struct wh_suggestion near = {.typed = name};
 	struct stat st;
 
-	for (size_t i = 0; wh_commands[i]; i++) {
-		struct wh_err *e = WH_VEC_PUSH(&words, wh_commands[i]->name);
-
-		if (e) {
-			WH_VEC_FINI(&words);
-			return e;
-		}
-	}
-	near = wh_suggest(name, words.v, words.n);
-	WH_VEC_FINI(&words);
-	if (near)
+	for (size_t i = 0; wh_commands[i]; i++)
+		wh_suggest(&near, wh_commands[i]->name);
+	if (near.word)
 		return wh_err_new(WH_ERR_USAGE, "unknown command '%s'; did you mean '%s'?", name,
-				  near);
+				  near.word);
 	if (!stat(name, &st))
 		return wh_err_new(WH_ERR_USAGE,
 				  "'%s' is a file, not a command; try: weephole findleaks %s", name,

@@ -84,8 +84,14 @@ void wh_cli_fini(struct wh_cli *cli);
 
 /** The i-th word of "a|b|c"; false past the end. */
 bool wh_values_word(const char *values, size_t i, const char **ret, size_t *ret_len);
-/** Nearest of @words to @typed by edit distance, NULL when none is near. */
-const char *wh_suggest(const char *typed, const char *const *words, size_t n);
+/** What a mistyped word may have meant; starts as {.typed = ...}. */
+struct wh_suggestion {
+	const char *typed,
+		*word; /**< word: the nearest so far, NULL when none is near; both borrowed */
+	unsigned int distance; /**< edits between the two */
+};
+/** Considers @word; of equally near ones the first stays. */
+void wh_suggest(struct wh_suggestion *s, const char *word);
 /** "0x…", or bare hexadecimal of at least 6 digits that is not the name of a file. */
 bool wh_parse_address(const char *s, uint64_t *ret);
 

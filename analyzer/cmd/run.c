@@ -202,6 +202,24 @@ void wh_run_emit_dump(struct wh_run *run)
 	wh_arena_fini(&mem);
 }
 
+struct wh_err *wh_run_each_addr(struct wh_run *run,
+				struct wh_err *(*one)(struct wh_run *run, uint64_t addr,
+						      struct wh_arena *mem))
+{
+	struct wh_arena mem = WH_ARENA_INIT;
+	struct wh_err *e = NULL;
+
+	WH_TRY(wh_run_target(run, true));
+	wh_emit_u64(run->emit, "schema", NULL, 1, WH_UNIT_NONE);
+	wh_run_emit_dump(run);
+	wh_emit_array(run->emit, "addresses", "");
+	for (size_t i = 0; !e && i < run->addrs.n; i++)
+		e = one(run, run->addrs.v[i], &mem);
+	wh_emit_end(run->emit);
+	wh_arena_fini(&mem);
+	return e;
+}
+
 void wh_run_emit_diags(struct wh_run *run)
 {
 	wh_emit_diags(run->emit, run->ctx->diags);

@@ -226,7 +226,6 @@ struct wh_err *wh_buftab_add(struct wh_buftab *t, uint16_t cls, uint64_t addr, u
 
 /* ---- reading ---- */
 
-/* First of the sizes that do not fit whose key is @key or above. */
 size_t wh_buftab_large_from(const struct wh_buftab *t, uint64_t key)
 {
 	size_t lo = 0, hi = t->large.n;

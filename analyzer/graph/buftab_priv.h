@@ -154,7 +154,7 @@ struct wh_buftab {
 #define SIZE_ESCAPE UINT32_MAX
 
 /* Building; what buftab.c, bufpart.c and buftab_freeze.c share. */
-/* Index of the first of the sizes that do not fit whose key is @key or above. */
+/** Index of the first of the sizes that do not fit whose key is @key or above; their number when none is. */
 size_t wh_buftab_large_from(const struct wh_buftab *t, uint64_t key);
 struct wh_err *wh_buftab_row_append(struct wh_buftab *t, uint16_t cls, uint64_t addr, uint64_t size,
 				    uint8_t state) WH_MUST_CHECK;

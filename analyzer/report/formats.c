@@ -48,13 +48,7 @@ static void emit_line(struct wh_emit *e, const struct wh_report *r, const struct
 	wh_emit_str(e, "file", NULL, r->file);
 	wh_emit_str(e, "target", NULL, r->view->target->ops->name);
 	wh_emit_str(e, "identity", NULL, r->identity);
-	wh_emit_str(e, "signature", NULL, g->signature);
-	wh_emit_bool(e, "weak", NULL, g->weak);
-	wh_emit_str(e, "allocator", NULL, g->model);
-	wh_emit_str(e, "cache", NULL, g->cache);
-	wh_emit_str(e, "kind", NULL, wh_leak_kind_name(wh_leak_group_kind(g)));
-	wh_emit_u64(e, "count", NULL, g->all.count, WH_UNIT_NONE);
-	wh_emit_u64(e, "bytes", NULL, g->all.bytes, WH_UNIT_NONE);
+	wh_emit_group_keys(e, g);
 	wh_emit_u64(e, "hanging_bytes", NULL, g->hanging.bytes, WH_UNIT_NONE);
 	wh_report_site(&sb, g);
 	wh_emit_str(e, "site", NULL, wh_strbuf_str(&sb));

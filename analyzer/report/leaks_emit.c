@@ -256,13 +256,8 @@ static void emit_leaks(struct wh_emit *e, const struct wh_leaks_view *v)
 
 static const char *const delta_names[WH_DELTA_COUNT] = {NULL, "new", "grown", "unchanged"};
 
-static void emit_group_json(struct wh_emit *e, const struct wh_leaks_view *v,
-			    const struct wh_leak_group *g, uint64_t id, bool counted)
+void wh_emit_group_keys(struct wh_emit *e, const struct wh_leak_group *g)
 {
-	wh_emit_object(e, NULL, NULL);
-	wh_emit_u64(e, "id", NULL, id, WH_UNIT_NONE);
-	if (!counted)
-		wh_emit_bool(e, "counted", NULL, false);
 	wh_emit_str(e, "signature", NULL, g->signature);
 	wh_emit_bool(e, "weak", NULL, g->weak);
 	wh_emit_str(e, "allocator", NULL, g->model);
@@ -270,6 +265,16 @@ static void emit_group_json(struct wh_emit *e, const struct wh_leaks_view *v,
 	wh_emit_str(e, "kind", NULL, wh_leak_kind_name(wh_leak_group_kind(g)));
 	wh_emit_u64(e, "count", NULL, g->all.count, WH_UNIT_NONE);
 	wh_emit_u64(e, "bytes", NULL, g->all.bytes, WH_UNIT_NONE);
+}
+
+static void emit_group_json(struct wh_emit *e, const struct wh_leaks_view *v,
+			    const struct wh_leak_group *g, uint64_t id, bool counted)
+{
+	wh_emit_object(e, NULL, NULL);
+	wh_emit_u64(e, "id", NULL, id, WH_UNIT_NONE);
+	if (!counted)
+		wh_emit_bool(e, "counted", NULL, false);
+	wh_emit_group_keys(e, g);
 	wh_emit_object(e, "kinds", NULL);
 	for (int k = 0; k < WH_LEAK_KIND_COUNT; k++)
 		if (g->kinds[k].count)

@@ -44,6 +44,8 @@ void wh_leaks_emit_totals(struct wh_emit *e, const struct wh_leaks_view *v);
 /** Key "advice" and the summary line. */
 void wh_leaks_emit_summary(struct wh_emit *e, const struct wh_leaks_view *v);
 
+/** Keys "signature", "weak", "allocator", "cache", "kind", "count", "bytes". */
+void wh_emit_group_keys(struct wh_emit *e, const struct wh_leak_group *g);
 /** Keys "type", "type_source" ("pointer", "vtable", "inferred"), "type_offset"; none when unknown. */
 void wh_emit_type(struct wh_emit *e, const struct wh_row_type *t);
 /** "struct node (inferred)": @t->name is not NULL. */

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "analyzer/base/limits.h"
+#include "analyzer/base/order.h"
 
 enum { VM_IOREMAP = 1, VM_ALLOC = 2, VM_MAP = 4, VM_NO_GUARD = 0x40 }; /* include/linux/vmalloc.h */
 
@@ -246,16 +247,8 @@ struct wh_err *wh_lx_vmalloc_build(struct wh_lx *x)
 
 const struct wh_lx_vmarea *wh_lx_vmalloc_find(const struct wh_lx *x, uint64_t va)
 {
-	size_t lo = 0, hi = x->areas.n;
+	size_t lo = WH_BOUND(i, x->areas.n, x->areas.v[i].start <= va);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (x->areas.v[mid].start <= va)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	return lo && va < x->areas.v[lo - 1].end ? &x->areas.v[lo - 1] : NULL;
 }
 

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "analyzer/base/limits.h"
+#include "analyzer/base/order.h"
 
 #define NO_MODULE UINT32_MAX
 #define PAGE	  4096u
@@ -82,17 +83,7 @@ static void settle_maps(struct wh_process *p)
 /* The first map that ends after @addr; one past the last when there is none. */
 static struct wh_map_area *find_map_from(const struct wh_process *p, uint64_t addr)
 {
-	size_t lo = 0, hi = p->maps.n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (p->maps.v[mid].end <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return p->maps.v + lo;
+	return p->maps.v + WH_BOUND(i, p->maps.n, p->maps.v[i].end <= addr);
 }
 
 static struct wh_map_area *find_map(const struct wh_process *p, uint64_t addr)
@@ -259,17 +250,7 @@ void wh_process_sort_claims(struct wh_process *p)
 /* Index of the first claim that ends after @addr. */
 static size_t claim_after(const struct wh_process *p, uint64_t addr)
 {
-	size_t lo = 0, hi = p->claims.n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (p->claims.v[mid].end <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return WH_BOUND(i, p->claims.n, p->claims.v[i].end <= addr);
 }
 
 const struct wh_claim *wh_process_find_claim(const struct wh_process *p, uint64_t addr)
