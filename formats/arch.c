@@ -6,8 +6,8 @@
 #include "formats/arch_tables.h"
 
 static const struct wh_arch *const arches[] = {
-	&wh_arch_x86_64, &wh_arch_aarch64, &wh_arch_i386,
-	&wh_arch_arm,	 &wh_arch_sparcv9, &wh_arch_sparc,
+	&wh_arch_x86_64, &wh_arch_aarch64, &wh_arch_aarch64_be, &wh_arch_i386,
+	&wh_arch_arm,	 &wh_arch_armeb,   &wh_arch_sparcv9,	&wh_arch_sparc,
 };
 #define N_ARCHES (sizeof(arches) / sizeof(arches[0]))
 

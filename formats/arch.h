@@ -75,7 +75,8 @@ struct wh_regs {
 };
 
 struct wh_arch {
-	const char *name;     /**< "x86_64", "aarch64", "i386", "arm", "sparc", "sparcv9" */
+	const char *
+		name; /**< "x86_64", "aarch64", "aarch64_be", "i386", "arm", "armeb", "sparc", "sparcv9" */
 	uint16_t elf_machine; /**< EM_* */
 	struct wh_abi abi;
 	const char *const *reg_names; /**< NULL-terminated, in the order of Linux NT_PRSTATUS */

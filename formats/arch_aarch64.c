@@ -9,16 +9,14 @@ static const char *const regs[] = {"x0",  "x1",	 "x2",	"x3",  "x4",  "x5",  "x6"
 				   "x18", "x19", "x20", "x21", "x22", "x23", "x24",    "x25", "x26",
 				   "x27", "x28", "x29", "x30", "sp",  "pc",  "pstate", NULL};
 
-const struct wh_arch wh_arch_aarch64 = {
-	.name = "aarch64",
-	.elf_machine = EM_AARCH64,
-	.abi = {.big_endian = false, .word = 8},
-	.reg_names = regs,
-	.reg_sp = 31,
-	.reg_pc = 32,
-	.reg_tp = -1, /* TPIDR_EL0 is in NT_ARM_TLS */
-	.prstatus_pid = 32,
-	.prstatus_regs = 112,
-	.red_zone = 0,
-	.user_tag_mask = 0xffull << 56,
-};
+/* No thread pointer among them: TPIDR_EL0 is in NT_ARM_TLS. */
+#define AARCH64(text, order)                                                                       \
+	{                                                                                          \
+		.name = (text), .elf_machine = EM_AARCH64,                                         \
+		.abi = {.big_endian = (order), .word = 8}, .reg_names = regs, .reg_sp = 31,        \
+		.reg_pc = 32, .reg_tp = -1, .prstatus_pid = 32, .prstatus_regs = 112,              \
+		.red_zone = 0, .user_tag_mask = 0xffull << 56,                                     \
+	}
+
+const struct wh_arch wh_arch_aarch64 = AARCH64("aarch64", false);
+const struct wh_arch wh_arch_aarch64_be = AARCH64("aarch64_be", true);

@@ -5,7 +5,7 @@
 
 #include "formats/arch.h"
 
-extern const struct wh_arch wh_arch_x86_64, wh_arch_i386, wh_arch_aarch64, wh_arch_arm,
-	wh_arch_sparc, wh_arch_sparcv9;
+extern const struct wh_arch wh_arch_x86_64, wh_arch_i386, wh_arch_aarch64, wh_arch_aarch64_be,
+	wh_arch_arm, wh_arch_armeb, wh_arch_sparc, wh_arch_sparcv9;
 
 #endif

@@ -34,6 +34,8 @@ static const struct {
 	{"aarch64", EM_AARCH64, {false, 8}, 32, 112, 34, 392},
 	{"i386", EM_386, {false, 4}, 24, 72, 17, 144},
 	{"arm", EM_ARM, {false, 4}, 24, 72, 18, 148},
+	{"aarch64_be", EM_AARCH64, {true, 8}, 32, 112, 34, 392},
+	{"armeb", EM_ARM, {true, 4}, 24, 72, 18, 148},
 	{"sparc", EM_SPARC, {true, 4}, 0, 0, 0, 0},
 	{"sparcv9", EM_SPARCV9, {true, 8}, 0, 0, 0, 0},
 	{NULL, EM_PPC64, {true, 8}, 0, 0, 0, 0}, /* readable, though we know no registers */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * glibc's malloc in every layout that releases 2.17 to 2.42 and both word sizes have, made up from a table:
+ * glibc's malloc in every layout that releases 2.17 to 2.42, both word sizes and both byte orders have, made up from a table:
  * which members malloc_state has, how the tcache counts, whether links are mangled.  Each core holds blocks
  * that are held, lost, in bins, in tcache and in fastbins; then damage.  The writer shares no layout code
  * with the reader.
@@ -50,6 +50,7 @@ static const struct spec specs[] = {
 
 struct world {
 	const struct spec *s;
+	bool big_endian;
 	uint8_t *mem[N_SEGS];
 	uint64_t lost[MAX_ROWS], held[MAX_ROWS], freed[MAX_ROWS];
 	size_t n_lost, n_held, n_freed;
@@ -75,9 +76,25 @@ static uint8_t *at(struct world *w, uint64_t addr)
 	return NULL;
 }
 
+static void store(bool big_endian, uint8_t *p, uint64_t v, unsigned int size)
+{
+	for (unsigned int i = 0; i < size; i++)
+		p[big_endian ? size - 1 - i : i] = (uint8_t)(v >> 8 * i);
+}
+
 static void put(struct world *w, uint64_t addr, uint64_t v, unsigned int size)
 {
-	memcpy(at(w, addr), &v, size); /* little-endian host and target */
+	store(w->big_endian, at(w, addr), v, size);
+}
+
+static uint64_t get_word(struct world *w, uint64_t addr)
+{
+	const uint8_t *p = at(w, addr);
+	uint64_t v = 0;
+
+	for (unsigned int i = 0; i < w->s->word; i++)
+		v = v << 8 | p[w->big_endian ? i : w->s->word - 1 - i];
+	return v;
 }
 
 static void put_word(struct world *w, uint64_t addr, uint64_t v)
@@ -265,12 +282,13 @@ static uint64_t fill_large(struct world *w, uint64_t c, uint64_t end)
 	return c + 64;
 }
 
-static void build_world_of(struct world *w, const struct spec *s, size_t heap_size)
+static void build_world_of(struct world *w, const struct spec *s, bool big_endian, size_t heap_size)
 {
 	uint64_t c, free_chunk, tcache = 0;
 
 	memset(w, 0, sizeof(*w));
 	w->s = s;
+	w->big_endian = big_endian;
 	w->heap_size = heap_size;
 	for (int i = 0; i < N_SEGS; i++)
 		w->mem[i] = calloc(1, seg_size(w, i));
@@ -299,58 +317,64 @@ static void build_world_of(struct world *w, const struct spec *s, size_t heap_si
 	finish_heap(w, 1, c, THREAD + SEG_SIZE, free_chunk, SEG_SIZE);
 }
 
-static void build_world(struct world *w, const struct spec *s)
+/* The layouts in one byte order, then in the other. */
+static void build_world(struct world *w, int i)
 {
-	build_world_of(w, s, SEG_SIZE);
+	build_world_of(w, &specs[i / 2], i % 2, SEG_SIZE);
 }
 
 /* ---- the core ---- */
 
+/* Fields of the ELF headers: offset and size, of ELF32 and ELF64 (gABI). */
+struct field {
+	unsigned int at[2], size[2];
+};
+static const struct field E_TYPE = {{16, 16}, {2, 2}}, E_MACHINE = {{18, 18}, {2, 2}},
+			  E_PHOFF = {{28, 32}, {4, 8}}, E_PHENTSIZE = {{42, 54}, {2, 2}},
+			  E_PHNUM = {{44, 56}, {2, 2}}, P_TYPE = {{0, 0}, {4, 4}},
+			  P_OFFSET = {{4, 8}, {4, 8}}, P_VADDR = {{8, 16}, {4, 8}},
+			  P_FILESZ = {{16, 32}, {4, 8}}, P_MEMSZ = {{20, 40}, {4, 8}},
+			  P_FLAGS = {{24, 4}, {4, 4}};
+
+static void set(const struct world *w, uint8_t *p, struct field f, uint64_t v)
+{
+	int k = w->s->word == 8;
+
+	store(w->big_endian, p + f.at[k], v, f.size[k]);
+}
+
 static size_t make_core(const struct world *w, uint8_t **ret)
 {
+	bool wide = w->s->word == 8;
+	unsigned int ehsize = wide ? 64 : 52, phentsize = wide ? 56 : 32;
 	size_t size = 4096, off[N_SEGS];
 	uint8_t *b;
 
 	for (int i = 0; i < N_SEGS; size += seg_size(w, i++))
 		off[i] = size;
 	b = calloc(1, size);
+	memcpy(b, "\177ELF", 4);
+	b[EI_CLASS] = wide ? ELFCLASS64 : ELFCLASS32;
+	b[EI_DATA] = w->big_endian ? ELFDATA2MSB : ELFDATA2LSB;
+	set(w, b, E_TYPE, ET_CORE);
+	if (w->big_endian)
+		set(w, b, E_MACHINE, wide ? EM_AARCH64 : EM_ARM);
+	else
+		set(w, b, E_MACHINE, wide ? EM_X86_64 : EM_386);
+	set(w, b, E_PHOFF, ehsize);
+	set(w, b, E_PHENTSIZE, phentsize);
+	set(w, b, E_PHNUM, N_SEGS);
+	for (unsigned int i = 0; i < N_SEGS; i++) {
+		uint8_t *p = b + ehsize + i * phentsize;
 
-	if (w->s->word == 8) {
-		Elf64_Ehdr h = {.e_type = ET_CORE,
-				.e_machine = EM_X86_64,
-				.e_version = 1,
-				.e_phoff = 64,
-				.e_ehsize = 64,
-				.e_phentsize = 56,
-				.e_phnum = N_SEGS};
-
-		memcpy(h.e_ident, "\177ELF\2\1\1", 7);
-		memcpy(b, &h, sizeof(h));
-		for (int i = 0; i < N_SEGS; i++) {
-			uint64_t n = seg_size(w, i);
-			Elf64_Phdr p = {PT_LOAD, PF_R | PF_W, off[i], seg_addr[i], 0, n, n, 4096};
-			memcpy(b + 64 + i * 56, &p, sizeof(p));
-		}
-	} else {
-		Elf32_Ehdr h = {.e_type = ET_CORE,
-				.e_machine = EM_386,
-				.e_version = 1,
-				.e_phoff = 52,
-				.e_ehsize = 52,
-				.e_phentsize = 32,
-				.e_phnum = N_SEGS};
-
-		memcpy(h.e_ident, "\177ELF\1\1\1", 7);
-		memcpy(b, &h, sizeof(h));
-		for (int i = 0; i < N_SEGS; i++) {
-			uint32_t n = (uint32_t)seg_size(w, i);
-			Elf32_Phdr p = {PT_LOAD, (uint32_t)off[i], seg_addr[i], 0, n,
-					n,	 PF_R | PF_W,	   4096};
-			memcpy(b + 52 + i * 32, &p, sizeof(p));
-		}
+		set(w, p, P_TYPE, PT_LOAD);
+		set(w, p, P_OFFSET, off[i]);
+		set(w, p, P_VADDR, seg_addr[i]);
+		set(w, p, P_FILESZ, seg_size(w, (int)i));
+		set(w, p, P_MEMSZ, seg_size(w, (int)i));
+		set(w, p, P_FLAGS, PF_R | PF_W);
+		memcpy(b + off[i], w->mem[i], seg_size(w, (int)i));
 	}
-	for (int i = 0; i < N_SEGS; i++)
-		memcpy(b + off[i], w->mem[i], seg_size(w, i));
 	*ret = b;
 	return size;
 }
@@ -422,7 +446,7 @@ START_TEST(every_layout)
 	struct opened o;
 	size_t n;
 
-	build_world(&w, &specs[_i]);
+	build_world(&w, _i);
 	open_world(&w, &o);
 	for (size_t i = 0; i < w.n_lost; i++)
 		ck_assert_msg(verdict_of(&o, w.lost[i]) == WH_VERDICT_DEFINITE, "%s: lost %llx",
@@ -448,7 +472,7 @@ START_TEST(damage_is_contained)
 	uint64_t victim;
 	size_t n, right = 0;
 
-	build_world(&w, &specs[_i]);
+	build_world(&w, _i);
 	victim = w.lost[w.n_lost / 4];
 	put_word(&w, victim - w.s->word, 0xfffffff3u);
 	open_world(&w, &o);
@@ -472,7 +496,7 @@ START_TEST(damaged_arena)
 	struct opened o;
 	size_t right = 0;
 
-	build_world(&w, &specs[_i]);
+	build_world(&w, _i);
 	for (unsigned int k = 40; k < 44; k++)
 		put_word(&w, w.bins[0] + 2ull * k * w.s->word, 0x41414141);
 	if (w.s->tcache) {
@@ -507,12 +531,10 @@ enum harm {
 /* The header of the last chunk that starts below @addr. */
 static uint64_t chunk_below(struct world *w, uint64_t addr)
 {
-	uint64_t c = aligned_chunk(w->s, HEAP), size = 0, head;
+	uint64_t c = aligned_chunk(w->s, HEAP), size = 0;
 
 	for (;; c += size) {
-		head = 0;
-		memcpy(&head, at(w, c + w->s->word), w->s->word);
-		size = head & ~7ull;
+		size = get_word(w, c + w->s->word) & ~7ull;
 		if (c + size >= addr)
 			return c;
 	}
@@ -575,13 +597,13 @@ static void check_same(const struct opened *a, const struct opened *b)
 /* One worker walks chunk by chunk; several guess where chunks lie and must come to the same end. */
 START_TEST(any_number_of_workers)
 {
-	const struct spec *s = &specs[_i % 2 ? 11 : 6];
+	const struct spec *s = &specs[_i & 1 ? 11 : 6];
 	static struct world w;
 	struct opened one, four;
 	uint8_t *bytes;
 
-	build_world_of(&w, s, LARGE_HEAP);
-	do_harm(&w, (enum harm)(_i / 2));
+	build_world_of(&w, s, _i & 2, LARGE_HEAP);
+	do_harm(&w, (enum harm)(_i / 4));
 	open_world_with(&w, &one, 1);
 	bytes = one.bytes;
 	open_world_with(&w, &four, 4);
@@ -601,12 +623,12 @@ int main(void)
 	Suite *s = suite_create("ptmalloc");
 	TCase *t = tcase_create("layouts");
 	SRunner *r;
-	int failed, n = (int)(sizeof(specs) / sizeof(specs[0]));
+	int failed, n = 2 * (int)(sizeof(specs) / sizeof(specs[0]));
 
 	tcase_add_loop_test(t, every_layout, 0, n);
 	tcase_add_loop_test(t, damage_is_contained, 0, n);
 	tcase_add_loop_test(t, damaged_arena, 0, n);
-	tcase_add_loop_test(t, any_number_of_workers, 0, 2 * HARM_COUNT);
+	tcase_add_loop_test(t, any_number_of_workers, 0, 4 * HARM_COUNT);
 	tcase_set_timeout(t, 100);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

@@ -27,8 +27,6 @@ static struct wh_err *pt_detect(struct wh_process *p, void **ret_priv, struct wh
 	struct wh_ptmalloc *m;
 	struct wh_err *e;
 
-	if (p->abi.big_endian)
-		return &wh_err_not_mine;
 	m = wh_calloc(1, sizeof(*m));
 	if (!m)
 		return &wh_err_nomem;
