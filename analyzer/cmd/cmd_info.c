@@ -21,19 +21,25 @@ static bool is_sensitive(const struct wh_fact *f)
 
 static void put_fact(struct wh_emit *e, const struct wh_fact *f)
 {
-	enum wh_unit unit = f->value && !strcmp(f->value, "bytes") ? WH_UNIT_BYTES : WH_UNIT_NONE;
+	bool hide = wh_emit_redacts(e) && is_sensitive(f);
 	char label[64];
 	size_t i = 0;
 
 	for (; f->key[i] && i < sizeof(label) - 1; i++)
 		label[i] = f->key[i] == '_' ? ' ' : f->key[i];
 	label[i] = '\0';
-	if (f->is_number)
-		wh_emit_u64(e, f->key, label, f->number, unit);
-	else if (wh_emit_redacts(e) && is_sensitive(f))
-		wh_emit_str(e, f->key, label, "(redacted)");
-	else
-		wh_emit_str(e, f->key, label, f->value);
+	if (f->is_number && f->value && !strcmp(f->value, "bytes")) {
+		wh_emit_u64(e, f->key, label, f->number, WH_UNIT_BYTES);
+	} else if (f->is_number) {
+		WH_CLEANUP(wh_strbuf_fini) struct wh_strbuf sb = WH_STRBUF_INIT;
+
+		wh_text_u64(&sb, f->number);
+		wh_strbuf_printf(&sb, "%s%s", f->value ? " " : "", f->value ? f->value : "");
+		wh_emit_u64(e, f->key, NULL, f->number, WH_UNIT_NONE);
+		wh_emit_str(e, NULL, label, wh_strbuf_str(&sb));
+	} else {
+		wh_emit_str(e, f->key, label, hide ? "(redacted)" : f->value);
+	}
 }
 
 /* Facts come in any order; a section is printed where its first fact stands. */
@@ -83,8 +89,11 @@ static void emit_file(struct wh_run *run)
 	const struct wh_dump *d = run->dump;
 	struct wh_emit *e = run->emit;
 	const char *slash = strrchr(run->files.v[0], '/');
-	uint64_t pages = 0;
+	uint64_t pages = 0, crashed = d->crash_time;
 	char when[40];
+
+	if (!crashed && run->target)
+		crashed = run->target->wall_clock;
 
 	wh_emit_object(e, "file", "file");
 	wh_emit_str(e, "name", "name", slash ? slash + 1 : run->files.v[0]);
@@ -99,8 +108,8 @@ static void emit_file(struct wh_run *run)
 	if (d->dump_level >= 0)
 		wh_emit_i64(e, "dump_level", "makedumpfile -d", d->dump_level);
 	wh_emit_bool(e, "cut", d->incomplete ? "cut short" : NULL, d->incomplete);
-	if (d->crash_time) {
-		iso_time(d->crash_time, when, sizeof(when));
+	if (crashed) {
+		iso_time(crashed, when, sizeof(when));
 		wh_emit_str(e, "crash_time", "crash time", when);
 	}
 	emit_utsname(e, d);
@@ -228,9 +237,9 @@ static struct wh_err *info(struct wh_run *run)
 	struct wh_err *e;
 
 	WH_TRY(wh_run_dump(run));
+	e = wh_run_target(run, true);
 	wh_emit_u64(run->emit, "schema", NULL, 1, WH_UNIT_NONE);
 	emit_file(run);
-	e = wh_run_target(run, true);
 	if (e) {
 		/* The file is known, what ran there is not: still an answer. */
 		if (e->code == WH_ERR_CANCELLED || e->code == WH_ERR_NOMEM)

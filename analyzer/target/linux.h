@@ -290,6 +290,8 @@ struct wh_lx_record {
 	uint64_t time_ns; /**< since boot */
 	uint64_t requested;
 };
+/** page_owner was compiled in and switched on. */
+bool wh_lx_owner_runs(struct wh_lx *x);
 bool wh_lx_owner_page(struct wh_lx *x, uint64_t pfn, struct wh_lx_record *ret);
 /** @addr is the start of the allocation. */
 bool wh_lx_owner_kmemleak(struct wh_lx *x, uint64_t addr, struct wh_lx_record *ret);
@@ -335,7 +337,7 @@ const char *wh_lx_signature(struct wh_target *t, uint32_t row, struct wh_arena *
 struct wh_kcache;
 /** The slab cache of a row, or NULL. */
 struct wh_kcache *wh_lx_row_cache(struct wh_lx *x, uint32_t row);
-/** Ticks and boot time, for ages. */
+/** Ticks and boot time, for ages; the time of day. */
 void wh_lx_clock_open(struct wh_lx *x);
 
 #endif

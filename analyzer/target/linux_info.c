@@ -37,43 +37,12 @@ static struct wh_err *number(struct facts *f, const char *section, const char *k
 						    .is_number = true});
 }
 
-static struct wh_err *utc(struct facts *f, uint64_t sec)
-{
-	char buf[64];
-	time_t t = (time_t)sec;
-	struct tm tm;
-
-	if (!sec || sec > (1ull << 40) || !gmtime_r(&t, &tm) ||
-	    !strftime(buf, sizeof(buf), "%Y-%m-%d %H:%M:%S UTC", &tm))
-		return NULL;
-	return text(f, "dump", "crash_time", buf);
-}
-
+/* The file itself was told before: its format, its pages, its writer's record of the system. */
 static struct wh_err *dump_facts(struct facts *f)
 {
-	const struct wh_dump *d = f->x->t->dump;
-
-	WH_TRY(text(f, "dump", "format", d->ops->name));
-	WH_TRY(text(f, "dump", "codec", d->codec));
-	if (d->dump_level >= 0)
-		WH_TRY(number(f, "dump", "dump_level", (uint64_t)d->dump_level, NULL));
-	if (d->incomplete)
-		WH_TRY(text(f, "dump", "incomplete",
-			    "yes: the writer ran out of space or was cut"));
 	WH_TRY(text(f, "dump", "vmcoreinfo", f->x->ks->vmcoreinfo_source));
 	WH_TRY(text(f, "dump", "page_tables", f->x->ks->pgd_source));
-	WH_TRY(utc(f, d->crash_time));
-	WH_TRY(text(f, "dump", "panic", wh_lx_last_words(f->x, f->a)));
-	for (int s = 0; s < WH_MEM_STATE_COUNT; s++)
-		if (d->pages[s])
-			WH_TRY(number(f, "dump",
-				      s == WH_MEM_PRESENT     ? "pages_present"
-				      : s == WH_MEM_EXCLUDED  ? "pages_excluded"
-				      : s == WH_MEM_TRUNCATED ? "pages_truncated"
-				      : s == WH_MEM_CORRUPT   ? "pages_corrupt"
-							      : "pages_absent",
-				      d->pages[s], "pages"));
-	return NULL;
+	return text(f, "dump", "panic", wh_lx_last_words(f->x, f->a));
 }
 
 static struct wh_err *kernel_facts(struct facts *f)
@@ -86,7 +55,6 @@ static struct wh_err *kernel_facts(struct facts *f)
 		rel = wh_vmcoreinfo_find(x->ks->vmcoreinfo, "OSRELEASE");
 	WH_TRY(text(f, "kernel", "release", rel));
 	WH_TRY(text(f, "kernel", "version", d->utsname[3]));
-	WH_TRY(text(f, "kernel", "node", d->utsname[1]));
 	WH_TRY(text(f, "kernel", "arch", d->arch ? d->arch->name : d->utsname[4]));
 	WH_TRY(number(f, "kernel", "page_size", x->page_bytes, "bytes"));
 	WH_TRY(number(f, "kernel", "cpus", x->cpus.n, NULL));
@@ -109,7 +77,7 @@ static struct wh_err *page_fact(struct facts *f, const char *name, const char *s
 	if (!s)
 		return &wh_err_nomem;
 	for (char *c = s; *c; c++)
-		if (*c == ' ' || *c == '-' || *c == '\'')
+		if (*c == ' ' || *c == '-')
 			*c = '_';
 	return number(f, "coverage", s, n, "pages");
 }
@@ -131,32 +99,52 @@ static struct wh_err *coverage_facts(struct facts *f)
 	return NULL;
 }
 
+/*
+ * A recorder that has left nothing: @function is always there when it was compiled in, @variable tells that it
+ * ran (NULL: that is known by other means), @advice how to switch it on.
+ */
+static const char *why_not(struct wh_lx *x, const char *function, const char *variable,
+			   const char *advice)
+{
+	uint64_t addr;
+
+	if (!strcmp(x->names->sym_source, "none"))
+		return "unknown: the kernel's symbols were not found";
+	if (!wh_lx_symbol(x, function, &addr))
+		return "no: not in this kernel";
+	if (variable && !wh_lx_symbol(x, variable, &addr))
+		return "unknown: the kernel's symbol table has functions only; give -s vmlinux";
+	return advice;
+}
+
 static struct wh_err *recorded_facts(struct facts *f)
 {
 	struct wh_lx *x = f->x;
-	uint64_t n = 0, sym;
+	uint64_t n = 0;
 
 	for (size_t i = 0; i < x->slab->caches.n; i++)
 		n += x->slab->caches.v[i].valid && x->slab->caches.v[i].store_user;
 	WH_TRY(number(f, "recorded", "slub_tracks", n, "caches"));
 	WH_TRY(text(f, "recorded", "stack_depot", x->depot ? "yes" : "no"));
 	WH_TRY(text(f, "recorded", "page_owner",
-		    wh_lx_flag(x, "page_owner_enabled")		 ? "yes"
-		    : wh_lx_symbol(x, "page_owner_inited", &sym) ? "no: boot with page_owner=on"
-								 : "no: not in this kernel"));
+		    wh_lx_owner_runs(x) ? "yes"
+					: why_not(x, "__set_page_owner", "page_owner_inited",
+						  "no: boot with page_owner=on")));
 	WH_TRY(text(f, "recorded", "kmemleak",
-		    wh_kslab_find_cache(x->slab, "kmemleak_object", 0) ? "yes"
-								       : "no: not in this kernel"));
+		    wh_kslab_find_cache(x->slab, "kmemleak_object", 0)
+			    ? "yes"
+			    : why_not(x, "kmemleak_alloc", NULL, "no: boot with kmemleak=on")));
 	WH_TRY(text(f, "recorded", "kfence",
 		    x->slab->kfence_start ? "yes"
-		    : wh_lx_symbol(x, "__kfence_pool", &sym)
-			    ? "no: boot with kfence.sample_interval=100"
-			    : "no: not in this kernel"));
+					  : why_not(x, "__kfence_alloc", "__kfence_pool",
+						    "no: boot with kfence.sample_interval=100")));
 	if (x->ring_used)
 		WH_TRY(number(f, "recorded", "ftrace", x->ring_used, "pages of events"));
 	else
 		WH_TRY(text(f, "recorded", "ftrace",
-			    "no: boot with trace_event=kmem:kmalloc,kmem:kfree for a trail"));
+			    why_not(x, "ring_buffer_lock_reserve", "global_trace",
+				    "no: boot with trace_event=kmem:kmalloc,kmem:kfree for a "
+				    "trail")));
 	return number(f, "recorded", "vmalloc_callers", x->areas.n, "areas");
 }
 

@@ -74,6 +74,12 @@ static bool owner_find(struct wh_lx *x, uint64_t pfn, uint64_t *ret)
 	return true;
 }
 
+/* A bool before 4.6, then a static key whose count is its first member; page_owner_enabled is __initdata. */
+bool wh_lx_owner_runs(struct wh_lx *x)
+{
+	return wh_lx_flag(x, "page_owner_inited");
+}
+
 bool wh_lx_owner_page(struct wh_lx *x, uint64_t pfn, struct wh_lx_record *ret)
 {
 	struct owner_layout l;

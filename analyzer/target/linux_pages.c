@@ -55,7 +55,7 @@ struct walk {
 
 static const char *const page_names[WH_LXP_COUNT] = {
 	[WH_LXP_HOLE] = "hole",		  [WH_LXP_UNKNOWN] = "unknown",
-	[WH_LXP_BUDDY] = "free",	  [WH_LXP_PCP] = "free on a CPU's list",
+	[WH_LXP_BUDDY] = "free",	  [WH_LXP_PCP] = "free on a CPU list",
 	[WH_LXP_SLAB] = "slab",		  [WH_LXP_TABLE] = "page table",
 	[WH_LXP_RESERVED] = "reserved",	  [WH_LXP_ANON] = "anonymous",
 	[WH_LXP_FILE] = "page cache",	  [WH_LXP_HUGETLB] = "hugetlb",

@@ -239,13 +239,63 @@ struct wh_err *wh_lx_aliases(struct wh_target *t, uint64_t addr, uint64_t size, 
 	return NULL;
 }
 
+#define CLOCK_SET 315532800u /* [s] 1980; a clock that nobody set counts from 1970 */
+
+struct clock_layout {
+	struct wh_field xtime, monotonic, ktime, tick;
+};
+static const struct wh_want clock_wants[] = {
+	WH_WANT(struct clock_layout, xtime, "timekeeper", "xtime_sec"),
+	WH_WANT(struct clock_layout, monotonic, "timekeeper", "wall_to_monotonic.tv_sec"),
+	WH_WANT(struct clock_layout, ktime, "timekeeper", "ktime_sec"),
+	WH_WANT_OPT(struct clock_layout, tick, "timekeeper", "ntp_tick"),
+};
+
+/*
+ * The timekeeper (kernel/time/timekeeping.c): the copy that 4.18 to 6.12 keep beside tk_core, which has no
+ * type there; tk_core itself in 6.13 and on; the first of timekeeper_data[] since 6.17.  ktime_sec is the sum
+ * of the other two, and the nanoseconds may carry: what does not add up is no clock.  Gives the time of day
+ * and the length of a tick [ns << 32], 0 unknown.
+ */
+static uint64_t timekeeper_open(struct wh_lx *x)
+{
+	static const struct {
+		const char *symbol, *type;
+	} places[] = {{"shadow_timekeeper", NULL},
+		      {"tk_core", "tk_data"},
+		      {"timekeeper_data", "tk_data"}};
+	struct clock_layout l;
+	uint64_t tick = 0;
+	struct wh_err *e = wh_layout_resolve(x->names->types, clock_wants,
+					     sizeof(clock_wants) / sizeof(clock_wants[0]), &l);
+
+	for (size_t i = 0; !e && i < sizeof(places) / sizeof(places[0]); i++) {
+		uint64_t at, off = 0, xtime, monotonic, ktime;
+
+		if (!wh_lx_symbol(x, places[i].symbol, &at) ||
+		    (places[i].type && !wh_lx_offset(x, places[i].type, "timekeeper", &off)) ||
+		    !wh_lx_field(x, at + off, &l.xtime, &xtime) ||
+		    !wh_lx_field(x, at + off, &l.monotonic, &monotonic) ||
+		    !wh_lx_field(x, at + off, &l.ktime, &ktime) || !xtime || xtime > UINT32_MAX ||
+		    ktime - (xtime + monotonic) > 1)
+			continue;
+		x->t->wall_clock = xtime >= CLOCK_SET ? xtime : 0;
+		if (!wh_lx_field(x, at + off, &l.tick, &tick))
+			tick = 0;
+		break;
+	}
+	wh_err_destroy(e);
+	return tick;
+}
+
 void wh_lx_clock_open(struct wh_lx *x)
 {
-	uint64_t hz;
+	uint64_t hz, tick = timekeeper_open(x);
 
-	/* tick_nsec is NSEC_PER_SEC / HZ, a variable since 2.6 (kernel/time/ntp.c). */
-	if (wh_lx_var(x, "tick_nsec", &x->tick_ns) && x->tick_ns >= 100000 &&
-	    x->tick_ns <= 100000000)
+	/* tick_nsec is NSEC_PER_SEC / HZ, a variable up to 6.12 (kernel/time/ntp.c). */
+	if (!wh_lx_var(x, "tick_nsec", &x->tick_ns))
+		x->tick_ns = tick >> 32;
+	if (x->tick_ns >= 100000 && x->tick_ns <= 100000000)
 		hz = (1000000000 + x->tick_ns / 2) / x->tick_ns;
 	else
 		x->tick_ns = hz = 0;

@@ -171,6 +171,7 @@ struct wh_target {
 	const char
 		*record_advice; /**< how to boot/run next time so that they are; NULL if recorded */
 	uint64_t dump_time_ns;	/**< since boot, on the clock of the records; 0 unknown */
+	uint64_t wall_clock; /**< [s since 1970, UTC] as the system's own clock said; 0 unknown */
 };
 
 /** Finds the target kind and opens it (names, layouts), without walking allocators. */

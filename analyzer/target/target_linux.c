@@ -52,13 +52,24 @@ static struct wh_err *readers_open(struct wh_lx *x)
 	return NULL;
 }
 
-static const char advice[] =
-	"no allocation stacks were recorded; boot with slub_debug=U (slab_debug=U since 6.9) "
-	"next time, or with page_owner=on for pages";
+/* How to boot next time, so that stacks are recorded: with what this kernel has. */
+static const char *advice(struct wh_lx *x)
+{
+	uint64_t addr;
 
-static const char advice_owner[] =
-	"page_owner recorded who took pages (trail ADDRESS tells it), but nothing recorded who took "
-	"slab objects; boot with slub_debug=U too (slab_debug=U since 6.9) next time";
+	if (!strcmp(x->slab->ops->name, "slab"))
+		return "no allocation stacks were recorded: SLAB keeps none; boot a kernel built "
+		       "with SLUB next time, with slub_debug=U";
+	if (wh_lx_owner_runs(x))
+		return "page_owner recorded who took pages (trail ADDRESS tells it), but nothing "
+		       "recorded who took slab objects; boot with slub_debug=U too (slab_debug=U "
+		       "since 6.9) next time";
+	if (wh_lx_symbol(x, "__set_page_owner", &addr))
+		return "no allocation stacks were recorded; boot with slub_debug=U (slab_debug=U "
+		       "since 6.9) next time, or with page_owner=on for pages";
+	return "no allocation stacks were recorded; boot with slub_debug=U (slab_debug=U since "
+	       "6.9) next time";
+}
 
 static const char no_memmap[] =
 	"the struct pages, which tell what each page is, are not in the dump; copy or take it "
@@ -176,7 +187,7 @@ static struct wh_err *linux_build(struct wh_target *t)
 	if (x->doubt || x->names->damaged)
 		WH_TRY(wh_plan_add_missing(&t->plan, WH_CLASS_ANY, 0, 0, WH_MEM_CORRUPT));
 	if (!t->recorded && x->slabs.n)
-		t->record_advice = wh_lx_flag(x, "page_owner_enabled") ? advice_owner : advice;
+		t->record_advice = advice(x);
 	if (!x->slabs.n) /* what little is left (vmalloc areas) would pass for all there is */
 		t->unjudged = x->memmap_missing ? no_memmap : "no slab was found";
 	else if (x->slab->slabs_unusable == x->slabs.n)
