@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "analyzer/base/limits.h"
+#include "analyzer/base/order.h"
 #include "dwarf/dwmod.h"
 #include "dwarf/umod_priv.h"
 
@@ -58,9 +59,15 @@ static const struct dwarf_regs dwarf_regs[] = {
 	{EM_ARM, arm_names, 16, 13, 11},
 };
 
+/* Executable memory of the core, whatever file it is of. */
+struct text {
+	uint64_t start, end;
+};
+
 struct wh_unwinder {
 	const struct wh_unames *n;
 	struct wh_reader *r;
+	WH_VEC(struct text) text; /* by address */
 	const struct wh_arch *arch;
 	const struct dwarf_regs *dr; /* NULL: machine without CFI support here */
 	Dwfl *dwfl;		     /* NULL: CFI cannot be used */
@@ -77,6 +84,7 @@ struct collect {
 	uint64_t fp;	      /* of the last frame; valid with have_fp */
 	bool resumed;	      /* the first frame that libdwfl gives is the last one here */
 	bool have_fp, no_cfi; /* no_cfi: none covers the last frame's pc */
+	bool ended;	      /* the chain of frame records says that there is no more */
 };
 
 const char *wh_unwind_how_name(enum wh_unwind_how h)
@@ -238,15 +246,44 @@ static void report_modules(struct wh_unwinder *u)
 	dwfl_report_end(u->dwfl, NULL, NULL);
 }
 
+static int text_cmp(const void *a, const void *b)
+{
+	const struct text *x = a, *y = b;
+
+	return (x->start > y->start) - (x->start < y->start);
+}
+
+static struct wh_err *find_text(struct wh_unwinder *u)
+{
+	const struct wh_dump *d = u->n->dump;
+
+	for (size_t i = 0; i < d->n_segs; i++) {
+		struct text t = {.start = d->segs[i].vaddr};
+
+		if ((d->segs[i].flags & PF_X) &&
+		    !__builtin_add_overflow(t.start, d->segs[i].memsz, &t.end))
+			WH_TRY(WH_VEC_PUSH(&u->text, t));
+	}
+	if (u->text.n)
+		qsort(u->text.v, u->text.n, sizeof(*u->text.v), text_cmp);
+	return NULL;
+}
+
 struct wh_err *wh_unwinder_create(const struct wh_unames *n, struct wh_reader *r,
 				  struct wh_unwinder **ret)
 {
 	struct wh_unwinder *u = calloc(1, sizeof(*u));
+	struct wh_err *e;
 
 	if (!u)
 		return &wh_err_nomem;
 	u->n = n;
 	u->r = r;
+	e = find_text(u);
+	if (e) {
+		wh_unwinder_destroy(u);
+		return e;
+	}
 	u->arch = n->dump->arch;
 	for (size_t i = 0; u->arch && i < sizeof(dwarf_regs) / sizeof(dwarf_regs[0]); i++)
 		if (dwarf_regs[i].machine == u->arch->elf_machine)
@@ -267,20 +304,26 @@ void wh_unwinder_destroy(struct wh_unwinder *u)
 		return;
 	if (u->dwfl)
 		dwfl_end(u->dwfl);
+	WH_VEC_FINI(&u->text);
 	free(u);
 }
 
 /* ---- without CFI ---- */
 
-/* Whether @addr can be a return address: the call before it lies in executable memory of a module. */
+/*
+ * Whether @addr can be a return address: the call before it lies in executable memory, of a module or not (code
+ * made at run time; cores that do not tell what was mapped).
+ */
 static bool is_code(const struct wh_unwinder *u, uint64_t addr)
 {
 	const struct wh_umodule *m = wh_unames_find_module(u->n, --addr);
+	size_t at;
 
 	for (size_t i = 0; m && i < m->n_ranges; i++)
 		if (addr >= m->ranges[i].start && addr < m->ranges[i].end)
 			return (m->ranges[i].flags & PF_X) != 0;
-	return false;
+	at = WH_BOUND(i, u->text.n, u->text.v[i].start <= addr);
+	return at && addr < u->text.v[at - 1].end;
 }
 
 /* Whether a call could end right before @addr.  Unreadable text counts: nothing speaks against it. */
@@ -324,7 +367,8 @@ static bool walk_fp(struct collect *c)
 	/* 32-bit ARM has no common convention for frame pointers. */
 	if (!c->have_fp || c->u->arch->elf_machine == EM_ARM)
 		return false;
-	while (fp > low && fp < c->stack_end && !(fp & (word - 1))) {
+	/* the frame record may lie at sp, the next ones above it */
+	for (low -= low != 0; fp > low && fp < c->stack_end && !(fp & (word - 1));) {
 		uint64_t next = 0, pc = 0;
 
 		if (!wh_read_word(c->u->r, fp, &next) || !wh_read_word(c->u->r, fp + word, &pc) ||
@@ -334,6 +378,8 @@ static bool walk_fp(struct collect *c)
 		low = fp;
 		fp = next;
 	}
+	/* AAPCS64: the last frame record names none; all code of Linux on AArch64 keeps such records */
+	c->ended = !fp && c->u->arch->elf_machine == EM_AARCH64;
 	c->have_fp = false;
 	return c->n > before;
 }
@@ -417,7 +463,7 @@ size_t wh_unwind_thread(struct wh_unwinder *u, const struct wh_regs *regs, uint6
 		(void)push(&c, regs->v[u->arch->reg_pc], regs->v[u->arch->reg_sp], WH_UNWIND_REGS);
 		c.have_fp = u->dr && reg_by_name(u, u->dr->names[u->dr->fp], &c.fp);
 	}
-	for (int round = 0; !whole && round < ROUNDS_MAX && !at_bottom(&c); round++) {
+	for (int round = 0; !whole && !c.ended && round < ROUNDS_MAX && !at_bottom(&c); round++) {
 		size_t before = c.n;
 
 		if (walk_fp(&c))

@@ -80,8 +80,10 @@ void wh_leaks_verdict(struct wh_strbuf *sb, const struct wh_leaks_view *v)
 		put_objects(sb, unknown);
 		wh_strbuf_puts(sb, " it is unknown.");
 	}
-	if (v->incomplete)
+	if (v->target->plan.missing.n)
 		wh_strbuf_puts(sb, " The dump is incomplete: see coverage.");
+	else if (v->incomplete && !v->target->unjudged)
+		wh_strbuf_puts(sb, " The analysis is incomplete: see diagnostics.");
 }
 
 void wh_leaks_summary(struct wh_strbuf *sb, const struct wh_leaks *l)
