@@ -32,9 +32,14 @@ struct subject {
 
 typedef WH_VEC(struct wh_search_want) want_vec;
 
+static const struct wh_class *class_of(const struct wh_target *t, uint32_t row)
+{
+	return wh_buftab_class(t->buftab, wh_buftab_class_of(t->buftab, row));
+}
+
 static const char *class_name(const struct wh_target *t, uint32_t row)
 {
-	return wh_buftab_class(t->buftab, wh_buftab_class_of(t->buftab, row))->name;
+	return class_of(t, row)->name;
 }
 
 /* ---- live: the chain ---- */
@@ -73,12 +78,17 @@ static void emit_holder(struct subject *s, const struct wh_holder *h)
 
 		if (h->where)
 			word_place(s, h->where, &place);
+		else if (s->t->ops->word_text)
+			s->t->ops->word_text(s->t, h->kind, h->note, &place);
 		wh_emit_str(e, "root", NULL, kind);
 		wh_emit_str(e, "place", NULL, place.len ? wh_strbuf_str(&place) : NULL);
 		wh_emit_hex(e, "where", NULL, h->where);
 		if (h->where)
 			wh_emit_line(e, WH_STYLE_PLAIN, "root: %s, word at 0x%016llx%s%s", kind,
 				     (unsigned long long)h->where, place.len ? "  " : "",
+				     wh_strbuf_str(&place));
+		else if (s->t->ops->word_text)
+			wh_emit_line(e, WH_STYLE_PLAIN, "root: %s%s%s", kind, place.len ? ", " : "",
 				     wh_strbuf_str(&place));
 		else
 			wh_emit_line(e, WH_STYLE_PLAIN, "root: %s (%u)", kind, h->note);
@@ -391,6 +401,11 @@ static struct wh_err *emit_object(struct subject *s)
 		return emit_chain(s);
 	if (v != WH_VERDICT_NONE)
 		emit_lost(s, v);
+	else if (class_of(s->t, s->row)->flags & WH_CLASS_NOREPORT)
+		wh_emit_line(e, WH_STYLE_PLAIN,
+			     "Nothing refers to it, but %s are only searched for references, never "
+			     "reported: other numbers than addresses may hold them.",
+			     class_name(s->t, s->row));
 	return NULL;
 }
 
@@ -404,10 +419,7 @@ static uint32_t row_of(const struct wh_target *t, uint64_t addr)
 	row = wh_buftab_find(t->buftab, addr);
 	if (row == WH_ROW_NONE)
 		return row;
-	return wh_buftab_class(t->buftab, wh_buftab_class_of(t->buftab, row))->flags &
-			       WH_CLASS_ALIASED
-		       ? row
-		       : WH_ROW_NONE;
+	return class_of(t, row)->flags & WH_CLASS_ALIASED ? row : WH_ROW_NONE;
 }
 
 static struct subject subject_of(struct wh_run *run, const struct wh_marks *marks,

@@ -310,6 +310,8 @@ static void emit_group_json(struct wh_emit *e, const struct wh_leaks_view *v,
 		wh_emit_ns(e, "time_s", NULL, g->time_ns);
 		wh_emit_ns(e, "age_s", NULL, g->age_ns);
 	}
+	if (v->details && !wh_emit_redacts(e))
+		wh_emit_contents_hex(e, v->target, g->example_addr, g->example_size);
 	wh_emit_end(e);
 	wh_emit_frames(e, "stack", g->frames, g->n_frames);
 	wh_emit_end(e);
@@ -710,17 +712,28 @@ static void hexdump_line(struct wh_strbuf *sb, struct wh_abi abi, uint64_t addr,
 		wh_strbuf_putc(sb, isprint(p[i]) ? (char)p[i] : '.');
 }
 
+/* Rows that say the same as the one before are folded into a "*", as hexdump does. */
 void wh_emit_contents(struct wh_emit *e, struct wh_target *t, uint64_t addr, uint64_t size)
 {
 	struct wh_strbuf sb = WH_STRBUF_INIT;
 	uint64_t shown = size > CONTENTS_MAX ? CONTENTS_MAX : size;
-	uint8_t buf[16];
+	uint8_t buf[16], last[16];
+	bool folded = false;
 
 	for (uint64_t off = 0; off < shown; off += sizeof(buf)) {
 		size_t want = shown - off < sizeof(buf) ? (size_t)(shown - off) : sizeof(buf);
 		enum wh_mem_state state = WH_MEM_PRESENT;
 		size_t got = wh_read_some(t->reader, WH_VIRT, addr + off, buf, want, &state);
 
+		if (off && got == sizeof(buf) && !memcmp(buf, last, sizeof(buf)) &&
+		    off + sizeof(buf) < shown) {
+			if (!folded)
+				wh_emit_line(e, WH_STYLE_DIM, "    *");
+			folded = true;
+			continue;
+		}
+		folded = false;
+		memcpy(last, buf, sizeof(buf));
 		wh_strbuf_clear(&sb);
 		if (got)
 			hexdump_line(&sb, t->dump->abi, addr + off, buf, got);
@@ -735,4 +748,16 @@ void wh_emit_contents(struct wh_emit *e, struct wh_target *t, uint64_t addr, uin
 		wh_emit_line(e, WH_STYLE_DIM, "    ... %llu more bytes",
 			     (unsigned long long)(size - shown));
 	wh_strbuf_fini(&sb);
+}
+
+void wh_emit_contents_hex(struct wh_emit *e, struct wh_target *t, uint64_t addr, uint64_t size)
+{
+	WH_CLEANUP(wh_strbuf_fini) struct wh_strbuf sb = WH_STRBUF_INIT;
+	uint8_t buf[CONTENTS_MAX];
+	size_t n = wh_read_some(t->reader, WH_VIRT, addr, buf,
+				size > CONTENTS_MAX ? CONTENTS_MAX : (size_t)size, NULL);
+
+	for (size_t i = 0; i < n; i++)
+		wh_strbuf_printf(&sb, "%02x", buf[i]);
+	wh_emit_str(e, "contents", NULL, wh_strbuf_str(&sb));
 }

@@ -59,7 +59,9 @@ void wh_emit_frames_text(struct wh_emit *e, const struct wh_frame *f, size_t n, 
 			 uint64_t limit);
 /** Diagnostics by id: key "diagnostics". */
 void wh_emit_diags(struct wh_emit *e, struct wh_diags *d);
-/** Hexdump of [addr, addr+size): key "contents", rows of address and words; says what is unreadable. */
+/** Hexdump of [addr, addr+size) for people, at most 4 KiB; says what is unreadable. */
 void wh_emit_contents(struct wh_emit *e, struct wh_target *t, uint64_t addr, uint64_t size);
+/** The same for machines: key "contents", the bytes in the order of memory up to the first that is unreadable. */
+void wh_emit_contents_hex(struct wh_emit *e, struct wh_target *t, uint64_t addr, uint64_t size);
 
 #endif

@@ -337,6 +337,8 @@ const char *wh_lx_signature(struct wh_target *t, uint32_t row, struct wh_arena *
 struct wh_kcache;
 /** The slab cache of a row, or NULL. */
 struct wh_kcache *wh_lx_row_cache(struct wh_lx *x, uint32_t row);
+/** wh_target_ops.word_text: the register behind a root word. */
+void wh_lx_word_text(struct wh_target *t, uint16_t kind, uint16_t note, struct wh_strbuf *sb);
 /** Ticks and boot time, for ages; the time of day. */
 void wh_lx_clock_open(struct wh_lx *x);
 

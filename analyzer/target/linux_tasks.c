@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "analyzer/alloc/kslab.h"
+#include "analyzer/base/strbuf.h"
 #include "analyzer/base/limits.h"
 
 struct task_layout {
@@ -251,8 +252,22 @@ struct wh_err *wh_lx_tasks_roots(struct wh_lx *x)
 		WH_TRY(mask_kthread(x, t, from));
 	}
 	for (size_t i = 0; i < x->regs.n; i++)
-		for (uint32_t r = 0; r < x->regs.v[i].regs.n; r++)
+		for (uint32_t r = 0; r < x->regs.v[i].regs.n; r++) {
+			size_t note = i * WH_REGS_MAX + r;
+
 			WH_TRY(wh_plan_add_word(&x->t->plan, x->kind_regs, x->regs.v[i].regs.v[r],
-						0, (uint16_t)(x->regs.v[i].cpu * WH_REGS_MAX + r)));
+						0,
+						note < UINT16_MAX ? (uint16_t)note : UINT16_MAX));
+		}
 	return NULL;
+}
+
+void wh_lx_word_text(struct wh_target *t, uint16_t kind, uint16_t note, struct wh_strbuf *sb)
+{
+	const struct wh_lx *x = t->priv;
+	size_t i = note / WH_REGS_MAX;
+
+	if (kind == x->kind_regs && note != UINT16_MAX && i < x->regs.n && t->dump->arch)
+		wh_strbuf_printf(sb, "%s of CPU %u", t->dump->arch->reg_names[note % WH_REGS_MAX],
+				 x->regs.v[i].cpu);
 }

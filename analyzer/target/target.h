@@ -119,6 +119,8 @@ struct wh_alias {
 };
 typedef WH_VEC(struct wh_alias) wh_alias_vec;
 
+struct wh_strbuf;
+
 struct wh_target_ops {
 	const char *name; /**< "linux", "process", "illumos"; JSON */
 	/** Opens the dump's world; &wh_err_not_mine when the dump is another target's. */
@@ -150,6 +152,8 @@ struct wh_target_ops {
 	/** Appends the aliases of the buffer [addr, addr+size).  May be NULL. */
 	struct wh_err *(*aliases)(struct wh_target *t, uint64_t addr, uint64_t size,
 				  wh_alias_vec *ret);
+	/** Adds what a root word that has no address is ("rdi of CPU 0"), if that is known.  May be NULL. */
+	void (*word_text)(struct wh_target *t, uint16_t kind, uint16_t note, struct wh_strbuf *sb);
 	/** The VIRT address by which pointers name physical memory; false when none.  May be NULL. */
 	bool (*phys_to_virt)(struct wh_target *t, uint64_t pa, uint64_t *ret_va);
 	void (*close)(struct wh_target *t);

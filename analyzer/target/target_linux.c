@@ -265,6 +265,7 @@ const struct wh_target_ops wh_target_linux_ops = {
 	.find_symbol = linux_find_symbol,
 	.signature = wh_lx_signature,
 	.aliases = wh_lx_aliases,
+	.word_text = wh_lx_word_text,
 	.phys_to_virt = wh_lx_phys_to_virt,
 	.close = linux_close,
 };
