@@ -445,9 +445,9 @@ static uint64_t absent_run(const struct kdump *k, uint64_t i)
 		return UINT64_MAX - i;
 	if (i < k->dumpable.loaded && end > k->dumpable.loaded)
 		end = k->dumpable.loaded;
-	if (k->ram.n)
-		end = wh_pagemap_run_end(&k->ram, i, end);
-	return wh_pagemap_next(&k->dumpable, i, end) - i;
+	/* First what is usually near: RAM goes on for long. */
+	end = wh_pagemap_next(&k->dumpable, i, end);
+	return (k->ram.n ? wh_pagemap_run_end(&k->ram, i, end) : end) - i;
 }
 
 static enum wh_mem_state kdump_page_state(const struct wh_dump *d, struct wh_scratch *sc,

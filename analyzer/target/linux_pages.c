@@ -44,7 +44,8 @@ struct walk {
 	struct scan *s;
 	struct unit_out *o;
 	uint64_t first, pfn;
-	uint64_t free_until; /* buddy or pcp block */
+	uint64_t memory_until; /* no hole of the dump before that frame */
+	uint64_t free_until;   /* buddy or pcp block */
 	uint8_t free_cls;
 	uint64_t foreign_head; /* head before this unit, UINT64_MAX none */
 	uint8_t foreign_cls;
@@ -300,13 +301,18 @@ static void step_missing(struct walk *w, uint64_t n, enum wh_mem_state why)
 	w->pfn += n;
 }
 
-/* How many frames from @pfn on the dump knows to be no memory. */
-static uint64_t skip_hole(const struct wh_lx *x, struct wh_scratch *sc, uint64_t pfn)
+/* How many frames from w->pfn on the dump knows to be no memory. */
+static uint64_t skip_hole(struct walk *w, struct wh_scratch *sc)
 {
-	const struct wh_dump *d = x->ks->dump;
+	const struct wh_dump *d = w->s->x->ks->dump;
 	uint64_t run;
 
-	return d->ops->page_state(d, sc, pfn, &run) == WH_MEM_UNMAPPED ? run : 0;
+	if (w->pfn < w->memory_until)
+		return 0;
+	if (d->ops->page_state(d, sc, w->pfn, &run) == WH_MEM_UNMAPPED)
+		return run;
+	w->memory_until = run < UINT64_MAX - w->pfn ? w->pfn + run : UINT64_MAX;
+	return 0;
 }
 
 static struct wh_err *scan_unit(void *arg, unsigned int worker, size_t unit)
@@ -322,7 +328,7 @@ static struct wh_err *scan_unit(void *arg, unsigned int worker, size_t unit)
 		end = x->ks->dump->max_pfn;
 	for (w.pfn = w.first; w.pfn < end;) {
 		enum wh_mem_state why = WH_MEM_UNMAPPED;
-		uint64_t run = skip_hole(x, s->scratch[worker], w.pfn);
+		uint64_t run = skip_hole(&w, s->scratch[worker]);
 
 		if (run) { /* what the memmap would say of it is something else's memory */
 			w.pfn += run;
