@@ -105,14 +105,59 @@ static bool kernel_id(const struct wh_knames *n, struct build_id *ret)
 	return id_from_info(n->ks->vmcoreinfo, ret);
 }
 
-/* ---- vmlinux ---- */
+/* ---- what is a module's file ---- */
 
-static bool is_module_name(const char *path)
+struct ko_file {
+	char *path;
+	char name[64]; /* of the module, "…/nf-conntrack.ko.debug": nf_conntrack */
+	bool named;    /* by the user (-s): whatever it is called, its build-id says whose it is */
+	bool told;     /* it was used, or it was said why not */
+};
+typedef WH_VEC(struct ko_file) ko_vec;
+
+static const char *last_part(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
-	return strstr(slash ? slash : path, ".ko") != NULL;
+	return slash ? slash + 1 : path;
 }
+
+static bool is_module_name(const char *path)
+{
+	const char *ext = strstr(last_part(path), ".ko");
+
+	return ext && (!strcmp(ext, ".ko") || !strcmp(ext, ".ko.debug"));
+}
+
+/* By its name, else by the section that modpost gives a module (scripts/mod/modpost.c); debug files too. */
+static bool is_module_file(const char *path)
+{
+	static const char *const sections[] = {".gnu.linkonce.this_module", NULL};
+
+	return is_module_name(path) || wh_locate_has_section(path, sections, false);
+}
+
+static struct wh_err *ko_push(ko_vec *v, const char *path, bool named)
+{
+	struct ko_file f = {.named = named};
+	const char *base = last_part(path);
+	size_t len = strcspn(base, ".");
+	struct wh_err *e;
+
+	if (!len || len >= sizeof(f.name) || !(named ? is_module_file(path) : is_module_name(path)))
+		return NULL;
+	for (size_t i = 0; i < len; i++)
+		f.name[i] = base[i] == '-' ? '_' : base[i];
+	f.path = strdup(path);
+	if (!f.path)
+		return &wh_err_nomem;
+	e = WH_VEC_PUSH(v, f);
+	if (e)
+		free(f.path);
+	return e;
+}
+
+/* ---- vmlinux ---- */
 
 /* Address of a symbol in a file; 0 when it has none. */
 static uint64_t file_symbol(struct wh_dwmod *m, const char *name)
@@ -258,7 +303,7 @@ struct wh_err *wh_kn_find_vmlinux(struct wh_knames *n, const struct wh_knames_op
 		return NULL;
 	(void)kernel_id(n, &want);
 	for (size_t i = 0; !p->vmlinux && i < opts->n_symbol_files; i++)
-		if (!is_module_name(opts->symbol_files[i]))
+		if (!is_module_file(opts->symbol_files[i]))
 			WH_TRY(try_symbol_file(n, opts->symbol_files[i], &want));
 	if (!p->vmlinux && opts->n_debug_dirs)
 		return locate_vmlinux(n, opts, &want);
@@ -304,44 +349,6 @@ struct wh_err *wh_kn_vmlinux_types(struct wh_knames *n)
 
 /* ---- modules ---- */
 
-struct ko_file {
-	char *path;
-	char name[64]; /* of the module: - is _ */
-};
-typedef WH_VEC(struct ko_file) ko_vec;
-
-/* "…/nf_conntrack.ko.debug" -> "nf_conntrack"; false when @path is no module file. */
-static bool module_name(const char *path, char *ret, size_t cap)
-{
-	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
-	const char *ext = strstr(base, ".ko");
-	size_t len = ext ? (size_t)(ext - base) : 0;
-
-	if (!ext || !len || len >= cap ||
-	    (strcmp(ext, ".ko") != 0 && strcmp(ext, ".ko.debug") != 0))
-		return false;
-	for (size_t i = 0; i < len; i++)
-		ret[i] = base[i] == '-' ? '_' : base[i];
-	ret[len] = '\0';
-	return true;
-}
-
-static struct wh_err *ko_push(ko_vec *v, const char *path)
-{
-	struct ko_file f;
-	struct wh_err *e;
-
-	if (!module_name(path, f.name, sizeof(f.name)))
-		return NULL;
-	f.path = strdup(path);
-	if (!f.path)
-		return &wh_err_nomem;
-	e = WH_VEC_PUSH(v, f);
-	if (e)
-		free(f.path);
-	return e;
-}
-
 static int fts_by_name(const FTSENT **a, const FTSENT **b)
 {
 	return strcmp((*a)->fts_name, (*b)->fts_name);
@@ -357,7 +364,7 @@ static struct wh_err *ko_tree(ko_vec *v, const char *dir)
 
 	for (int n = 0; fts && !e && n < TREE_MAX && (f = fts_read(fts)); n++)
 		if (f->fts_info == FTS_F || f->fts_info == FTS_SL)
-			e = ko_push(v, f->fts_path);
+			e = ko_push(v, f->fts_path, false);
 	if (fts)
 		fts_close(fts);
 	return e;
@@ -472,53 +479,102 @@ static struct wh_err *add_ko(struct wh_knames *n, const struct wh_kmodule *mod, 
 	return e;
 }
 
-/* The first file of the module's name that carries its build-id. */
-static struct wh_err *module_lines(struct wh_knames *n, const struct wh_kmodule *mod,
-				   const ko_vec *files)
+/* What was found for one module; the paths are borrowed. */
+struct choice {
+	const char *file, *mismatch, *stripped;
+	struct build_id want, other; /* other: of the mismatch */
+};
+
+/* The first file with the module's build-id and debug information: of its name, or named by the user. */
+static void choose_file(const struct wh_knames *n, const struct wh_kmodule *mod, ko_vec *files,
+			struct choice *c)
 {
-	struct wh_diags *diags = n->ks->dump->ctx->diags;
-	struct build_id want = {0}, got = {0}, other = {0};
-	const char *mismatch = NULL, *stripped = NULL;
+	for (size_t i = 0; !c->file && i < files->n; i++) {
+		struct ko_file *f = &files->v[i];
+		bool same = !strcmp(f->name, mod->name);
+		struct build_id got = {0};
+
+		if (!same && !f->named)
+			continue;
+		if (!c->want.n && !module_id(n, mod, &c->want))
+			return;
+		got.n = wh_locate_build_id(f->path, got.v, sizeof(got.v));
+		if (got.n != c->want.n || memcmp(got.v, c->want.v, got.n) != 0) {
+			if (!same)
+				continue;
+			c->mismatch = f->path;
+			c->other = got;
+		} else if (!wh_dwarf_has_info(f->path)) {
+			/* A stripped one is passed over for the sake of a .ko.debug behind it. */
+			c->stripped = f->path;
+		} else {
+			c->file = f->path;
+		}
+		f->told = true;
+	}
+}
+
+/* The last resort: the build-id trees of --debug-dir, where a debug file has no name. */
+static struct wh_err *locate_module(const struct wh_knames *n, const struct wh_kmodule *mod,
+				    const struct wh_knames_opts *opts, struct build_id *want,
+				    char **ret)
+{
+	struct wh_locate_opts lo = {.debug_dirs = opts->debug_dirs,
+				    .n_debug_dirs = opts->n_debug_dirs};
+	struct wh_locate_query q = {.kind = WH_LOCATE_DEBUG};
+	struct wh_err *e;
+
+	if (!opts->n_debug_dirs || (!want->n && !module_id(n, mod, want)))
+		return NULL;
+	q.build_id = want->v;
+	q.build_id_len = want->n;
+	e = wh_locate(&lo, &q, ret, NULL);
+	return e == &wh_err_not_found ? NULL : e;
+}
+
+static void tell_unused(struct wh_diags *diags, const struct wh_kmodule *mod,
+			const struct choice *c)
+{
 	char a[2 * ID_LEN + 1], b[2 * ID_LEN + 1];
 
-	for (size_t i = 0; i < files->n; i++) {
-		struct wh_err *e;
-
-		if (strcmp(files->v[i].name, mod->name) != 0)
-			continue;
-		if (!want.n && !module_id(n, mod, &want))
-			break;
-		got.n = wh_locate_build_id(files->v[i].path, got.v, sizeof(got.v));
-		if (got.n != want.n || memcmp(got.v, want.v, got.n) != 0) {
-			mismatch = files->v[i].path;
-			other = got;
-			continue;
-		}
-		/* A stripped one is passed over for the sake of a .ko.debug behind it. */
-		if (!wh_dwarf_has_info(files->v[i].path)) {
-			stripped = files->v[i].path;
-			continue;
-		}
-		e = add_ko(n, mod, files->v[i].path);
-		if (wh_err_is(e, WH_ERR_NOMEM))
-			return e;
-		if (e)
-			wh_diag_add_err(diags, WH_DIAG_WARN, "module-file", e);
-		return NULL;
-	}
-	if (stripped) {
+	if (c->stripped) {
 		wh_diag_add(diags, WH_DIAG_NOTE, "module-file-stripped", mod->addr,
-			    "%s has no debug information: module %s gets no lines", stripped,
+			    "%s has no debug information: module %s gets no lines", c->stripped,
 			    mod->name);
-	} else if (mismatch) {
-		id_text(&other, a, sizeof(a));
-		id_text(&want, b, sizeof(b));
+	} else if (c->mismatch) {
+		id_text(&c->other, a, sizeof(a));
+		id_text(&c->want, b, sizeof(b));
 		wh_diag_add(
 			diags, WH_DIAG_NOTE, "module-file-mismatch", mod->addr,
 			"%s is another build (build-id %s) than module %s in the dump (%s): it is "
 			"not used",
-			mismatch, a, mod->name, b);
+			c->mismatch, a, mod->name, b);
 	}
+}
+
+static struct wh_err *module_lines(struct wh_knames *n, const struct wh_kmodule *mod,
+				   const struct wh_knames_opts *opts, ko_vec *files)
+{
+	struct wh_diags *diags = n->ks->dump->ctx->diags;
+	WH_AUTO_FREE char *located = NULL;
+	struct choice c = {0};
+	struct wh_err *e;
+
+	choose_file(n, mod, files, &c);
+	if (!c.file) {
+		WH_TRY(locate_module(n, mod, opts, &c.want, &located));
+		if (located && wh_dwarf_has_info(located))
+			c.file = located;
+	}
+	if (!c.file) {
+		tell_unused(diags, mod, &c);
+		return NULL;
+	}
+	e = add_ko(n, mod, c.file);
+	if (wh_err_is(e, WH_ERR_NOMEM))
+		return e;
+	if (e)
+		wh_diag_add_err(diags, WH_DIAG_WARN, "module-file", e);
 	return NULL;
 }
 
@@ -536,11 +592,16 @@ struct wh_err *wh_kn_open_lines(struct wh_knames *n, const struct wh_knames_opts
 		return NULL;
 	WH_TRY(wh_lines_create(&p->lines));
 	for (size_t i = 0; !e && i < opts->n_symbol_files; i++)
-		e = ko_push(&files, opts->symbol_files[i]);
+		e = ko_push(&files, opts->symbol_files[i], true);
 	for (size_t i = 0; !e && i < opts->n_debug_dirs; i++)
 		e = ko_tree(&files, opts->debug_dirs[i]);
-	for (size_t i = 0; !e && files.n && i < n->n_modules; i++)
-		e = module_lines(n, &n->modules[i], &files);
+	for (size_t i = 0; !e && i < n->n_modules; i++)
+		e = module_lines(n, &n->modules[i], opts, &files);
+	for (size_t i = 0; i < files.n; i++)
+		if (files.v[i].named && !files.v[i].told)
+			wh_diag_add(n->ks->dump->ctx->diags, WH_DIAG_NOTE, "module-file-unused", 0,
+				    "%s is of no module in the dump: it is not used",
+				    files.v[i].path);
 	if (!e && p->vmlinux)
 		e = wh_lines_add(p->lines, &spec);
 	for (size_t i = 0; i < files.n; i++)

@@ -55,6 +55,33 @@ size_t wh_locate_build_id(const char *path, uint8_t *ret, size_t cap)
 	return (size_t)n;
 }
 
+bool wh_locate_has_section(const char *path, const char *const *names, bool filled)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	Elf_Scn *scn = NULL;
+	bool found = false;
+	size_t strndx = 0;
+	GElf_Shdr sh;
+	Elf *elf;
+
+	if (fd < 0)
+		return false;
+	elf_version(EV_CURRENT);
+	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	if (elf && elf_getshdrstrndx(elf, &strndx) == 0)
+		while (!found && (scn = elf_nextscn(elf, scn))) {
+			const char *name =
+				gelf_getshdr(scn, &sh) ? elf_strptr(elf, strndx, sh.sh_name) : NULL;
+
+			for (size_t i = 0; name && !found && names[i]; i++)
+				found = !strcmp(name, names[i]) &&
+					(!filled || sh.sh_type != SHT_NOBITS);
+		}
+	elf_end(elf);
+	close(fd);
+	return found;
+}
+
 /* Takes @path when its build-id is the wanted one; @by_name: a wrong one is worth telling. */
 static bool try_path(struct search *s, const char *path, bool by_name)
 {

@@ -35,5 +35,7 @@ struct wh_err *wh_locate(const struct wh_locate_opts *opts, const struct wh_loca
 			 char **ret_path, bool *ret_mismatch) WH_MUST_CHECK;
 /** Build-id of an ELF file on this machine; 0 when it has none or is no ELF file. */
 size_t wh_locate_build_id(const char *path, uint8_t *ret, size_t cap);
+/** An ELF file at @path has one of the sections @names (to NULL); @filled: with its contents. */
+bool wh_locate_has_section(const char *path, const char *const *names, bool filled);
 
 #endif

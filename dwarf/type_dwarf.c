@@ -10,15 +10,15 @@
  *
  *	id = offset of the DIE in .debug_info; bit 63 set for .debug_types
  */
+#include <elf.h>
 #include <fcntl.h>
-#include <libelf.h>
-#include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "analyzer/base/limits.h"
 #include "dwarf/dwarf_die.h"
+#include "dwarf/locate.h"
 
 #define CHILDREN_MAX (1u << 20) /* members or enumerators of one type */
 #define NONE	     UINT32_MAX
@@ -27,28 +27,9 @@
 
 bool wh_dwarf_has_info(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	Elf_Scn *scn = NULL;
-	bool found = false;
-	size_t strndx = 0;
-	GElf_Shdr sh;
-	Elf *elf;
+	static const char *const names[] = {".debug_info", ".zdebug_info", NULL};
 
-	if (fd < 0)
-		return false;
-	elf_version(EV_CURRENT);
-	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-	if (elf && elf_getshdrstrndx(elf, &strndx) == 0)
-		while (!found && (scn = elf_nextscn(elf, scn))) {
-			const char *name =
-				gelf_getshdr(scn, &sh) ? elf_strptr(elf, strndx, sh.sh_name) : NULL;
-
-			found = name && sh.sh_type != SHT_NOBITS &&
-				(!strcmp(name, ".debug_info") || !strcmp(name, ".zdebug_info"));
-		}
-	elf_end(elf);
-	close(fd);
-	return found;
+	return wh_locate_has_section(path, names, true);
 }
 
 struct wh_err *wh_dwarf_create(const char *path, struct wh_dwarf **ret)
