@@ -44,6 +44,7 @@ struct wh_dwarf {
 	Dwarf_Debug dbg;
 	bool opened, usable, whole; /* whole: every unit is indexed */
 	bool in_types;		    /* the walk has come to .debug_types */
+	bool nests;		    /* classes of the unit that is indexed may hold others */
 	uint32_t steps;		    /* from DIE to DIE, so far */
 	bool big_endian;
 	uint16_t addr_size;

@@ -214,8 +214,9 @@ static struct wh_err *index_add(struct wh_dwarf *d, const char *prefix, const ch
 static struct wh_err *index_scope(struct wh_dwarf *d, Dwarf_Die scope, const char *prefix,
 				  int depth);
 
-static struct wh_err *index_namespace(struct wh_dwarf *d, Dwarf_Die die, const char *prefix,
-				      const char *name, int depth)
+/* What a namespace or a class holds. */
+static struct wh_err *index_inside(struct wh_dwarf *d, Dwarf_Die die, const char *prefix,
+				   const char *name, int depth)
 {
 	char full[1024];
 
@@ -238,24 +239,37 @@ static struct wh_err *index_die(struct wh_dwarf *d, Dwarf_Die die, const char *p
 		return NULL;
 	name = wh_dw_name(d, die);
 	if (tag == DW_TAG_namespace)
-		return index_namespace(d, die, prefix, name, depth);
+		return index_inside(d, die, prefix, name, depth);
 	declaration = wh_dw_flag(d, die, DW_AT_declaration);
 	if (!name || (declaration && !prefix[0]))
 		return NULL;
 	(void)wh_dw_num(d, die, DW_AT_byte_size, &size);
-	return index_add(
+	WH_TRY(index_add(
 		d, prefix, name, declaration,
-		(struct wh_dw_entry){.id = wh_dw_id(d, die), .size = (uint64_t)size, .tag = tag});
+		(struct wh_dw_entry){.id = wh_dw_id(d, die), .size = (uint64_t)size, .tag = tag}));
+	return d->nests && !declaration && is_compound_tag(tag)
+		       ? index_inside(d, die, prefix, name, depth)
+		       : NULL;
+}
+
+/* In C a struct that is declared inside another one lies beside it. */
+static bool is_c(int64_t language)
+{
+	return language == DW_LANG_C89 || language == DW_LANG_C || language == DW_LANG_C99 ||
+	       language == DW_LANG_C11;
 }
 
 static struct wh_err *index_scope(struct wh_dwarf *d, Dwarf_Die scope, const char *prefix,
 				  int depth)
 {
 	Dwarf_Die die = depth < WH_DW_DEPTH_MAX ? wh_dw_child(d, scope) : NULL;
+	bool in_class = is_compound_tag(wh_dw_tag(d, scope));
 	struct wh_err *e = NULL;
 
+	/* the typedefs of containers are legion, and name nothing that is looked for */
 	for (; !e && die; die = wh_dw_next(d, die))
-		e = index_die(d, die, prefix, depth);
+		if (!in_class || wh_dw_tag(d, die) != DW_TAG_typedef)
+			e = index_die(d, die, prefix, depth);
 	wh_dw_drop(d, die);
 	return e;
 }
@@ -263,12 +277,15 @@ static struct wh_err *index_scope(struct wh_dwarf *d, Dwarf_Die scope, const cha
 static struct wh_err *index_more(struct wh_dwarf *d)
 {
 	Dwarf_Die die = d->usable ? wh_dw_next_unit(d) : NULL;
+	int64_t language = DW_LANG_C;
 	struct wh_err *e;
 
 	if (!die) {
 		d->whole = true;
 		return NULL;
 	}
+	(void)wh_dw_num(d, die, DW_AT_language, &language);
+	d->nests = !is_c(language);
 	e = index_scope(d, die, "", 0);
 	wh_dw_drop(d, die);
 	return e;
