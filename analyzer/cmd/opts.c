@@ -329,7 +329,8 @@ bool wh_parse_address(const char *s, uint64_t *ret)
 
 	if (!n || digits[n] || n > 16)
 		return false;
-	if (!prefixed && (n < 6 || !stat(s, &st)))
+	/* "bad" and "fee" are symbols sooner than addresses, and a file is a file */
+	if (!prefixed && ((n < 6 && !isdigit((unsigned char)*s)) || !stat(s, &st)))
 		return false;
 	*ret = strtoull(digits, NULL, 16);
 	return true;

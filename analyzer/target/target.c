@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/base/strbuf.h"
 #include "analyzer/target/targets.h"
 
 /* Asked in this order; the first that does not say "not mine" has it. */
@@ -74,6 +75,17 @@ static bool kind_named(const char *kind, const char *name)
 	return strncmp(kind, name, n) == 0 && (!kind[n] || kind[n] == ':');
 }
 
+static void root_unknown(struct wh_target *t, const char *name)
+{
+	WH_CLEANUP(wh_strbuf_fini) struct wh_strbuf sb = WH_STRBUF_INIT;
+
+	for (size_t k = 0; k < t->plan.kinds.n; k++)
+		wh_strbuf_printf(&sb, "%s%s", k ? ", " : "", t->plan.kinds.v[k].name);
+	wh_diag_add(t->ctx->diags, WH_DIAG_WARN, "root-kind-unknown", 0,
+		    "--no-roots=%s: this dump has no roots of that name; it has: %s", name,
+		    wh_strbuf_str(&sb));
+}
+
 static void roots_switch(struct wh_target *t)
 {
 	for (size_t i = 0; i < t->opts->n_no_roots; i++) {
@@ -83,9 +95,7 @@ static void roots_switch(struct wh_target *t)
 			if (kind_named(t->plan.kinds.v[k].name, t->opts->no_roots[i]))
 				known = t->plan.kinds.v[k].off = true;
 		if (!known)
-			wh_diag_add(t->ctx->diags, WH_DIAG_WARN, "root-kind-unknown", 0,
-				    "--no-roots=%s: this dump has no roots of that name",
-				    t->opts->no_roots[i]);
+			root_unknown(t, t->opts->no_roots[i]);
 	}
 }
 
