@@ -339,6 +339,15 @@ struct wh_kcache;
 struct wh_kcache *wh_lx_row_cache(struct wh_lx *x, uint32_t row);
 /** wh_target_ops.word_text: the register behind a root word. */
 void wh_lx_word_text(struct wh_target *t, uint16_t kind, uint16_t note, struct wh_strbuf *sb);
+#define WH_LX_CLOCK_SET 315532800u /* [s] 1980; a clock that nobody set counts from 1970 */
+/** What a struct timekeeper says. */
+struct wh_lx_clock {
+	uint64_t wall;		/**< [s since 1970, UTC] */
+	uint64_t since_boot_ns; /**< CLOCK_MONOTONIC at the last tick */
+	uint64_t tick_ns;	/**< length of a tick */
+};
+/** Reads the timekeeper at @at; false when it contradicts itself. */
+bool wh_lx_timekeeper(struct wh_lx *x, uint64_t at, struct wh_lx_clock *ret);
 /** Ticks and boot time, for ages; the time of day. */
 void wh_lx_clock_open(struct wh_lx *x);
 

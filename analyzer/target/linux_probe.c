@@ -9,6 +9,7 @@
  *	__per_cpu_start		the words of __per_cpu_offset are the copies less it
  *	chunks			a pointer beside pcpu_base_addr leads to a chunk of the first copy
  *	trace arrays		array_buffer.tr of the first one points back at it
+ *	the timekeeper		its two clocks and the distance of them add up
  *
  * From then on every per-CPU variable has an address: __per_cpu_start and its place in the section.
  *
@@ -355,6 +356,26 @@ static struct wh_err *trace_find(const struct image *im)
 	return NULL;
 }
 
+/* ---- the clock ---- */
+
+static struct wh_err *timekeeper_find(const struct image *im)
+{
+	struct wh_lx *x = im->x;
+	struct wh_lx_clock c;
+	uint64_t wall;
+
+	if (!wh_lx_offset(x, "timekeeper", "xtime_sec", &wall))
+		return NULL;
+	for (size_t off = (size_t)wall; off < im->len; off += x->abi.word) {
+		uint64_t v = word_at(im, off), at = im->va + off - wall;
+
+		if (v >= WH_LX_CLOCK_SET && v <= UINT32_MAX && wh_lx_timekeeper(x, at, &c) &&
+		    c.tick_ns >= 100000 && c.tick_ns <= 100000000)
+			return found(x, "shadow_timekeeper", at);
+	}
+	return NULL;
+}
+
 static struct wh_err *probe_all(const struct image *im, const struct task_layout *l)
 {
 	struct wh_lx *x = im->x;
@@ -365,6 +386,7 @@ static struct wh_err *probe_all(const struct image *im, const struct task_layout
 		return &wh_err_nomem;
 	*c = (struct copies){.x = x, .l = l};
 	WH_TRY(trace_find(im));
+	WH_TRY(timekeeper_find(im));
 	if (!init_task_find(im, l, &init))
 		return NULL;
 	WH_TRY(found(x, "init_task", init));

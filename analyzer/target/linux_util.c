@@ -239,72 +239,85 @@ struct wh_err *wh_lx_aliases(struct wh_target *t, uint64_t addr, uint64_t size, 
 	return NULL;
 }
 
-#define CLOCK_SET 315532800u /* [s] 1980; a clock that nobody set counts from 1970 */
-
 struct clock_layout {
-	struct wh_field xtime, monotonic, ktime, tick;
+	struct wh_field xtime, mono_sec, mono_nsec, ktime, nsec, shift, tick;
 };
 static const struct wh_want clock_wants[] = {
 	WH_WANT(struct clock_layout, xtime, "timekeeper", "xtime_sec"),
-	WH_WANT(struct clock_layout, monotonic, "timekeeper", "wall_to_monotonic.tv_sec"),
+	WH_WANT(struct clock_layout, mono_sec, "timekeeper", "wall_to_monotonic.tv_sec"),
+	WH_WANT(struct clock_layout, mono_nsec, "timekeeper", "wall_to_monotonic.tv_nsec"),
 	WH_WANT(struct clock_layout, ktime, "timekeeper", "ktime_sec"),
-	WH_WANT_OPT(struct clock_layout, tick, "timekeeper", "ntp_tick"),
+	WH_WANT(struct clock_layout, nsec, "timekeeper", "tkr_mono.xtime_nsec"),
+	WH_WANT(struct clock_layout, shift, "timekeeper", "tkr_mono.shift"),
+	WH_WANT(struct clock_layout, tick, "timekeeper", "ntp_tick"),
 };
+
+/* ktime_sec is the sum of the other two, and the nanoseconds may carry: what does not add up is no clock. */
+bool wh_lx_timekeeper(struct wh_lx *x, uint64_t at, struct wh_lx_clock *ret)
+{
+	uint64_t mono_sec, mono_nsec, ktime, nsec, shift, tick;
+	struct clock_layout l;
+	struct wh_err *e = wh_layout_resolve(x->names->types, clock_wants,
+					     sizeof(clock_wants) / sizeof(clock_wants[0]), &l);
+	bool ok = !e && wh_lx_field(x, at, &l.xtime, &ret->wall) &&
+		  wh_lx_field(x, at, &l.mono_sec, &mono_sec) &&
+		  wh_lx_field(x, at, &l.mono_nsec, &mono_nsec) &&
+		  wh_lx_field(x, at, &l.ktime, &ktime) && wh_lx_field(x, at, &l.nsec, &nsec) &&
+		  wh_lx_field(x, at, &l.shift, &shift) && wh_lx_field(x, at, &l.tick, &tick);
+
+	wh_err_destroy(e);
+	if (!ok || !ret->wall || ret->wall > UINT32_MAX || shift > 63 || mono_nsec >= 1000000000 ||
+	    ktime > UINT32_MAX || ktime - (ret->wall + mono_sec) > 1)
+		return false;
+	ret->tick_ns = tick >> 32;
+	ret->since_boot_ns = (ret->wall + mono_sec) * 1000000000 + mono_nsec + (nsec >> shift);
+	return true;
+}
 
 /*
  * The timekeeper (kernel/time/timekeeping.c): the copy that 4.18 to 6.12 keep beside tk_core, which has no
- * type there; tk_core itself in 6.13 and on; the first of timekeeper_data[] since 6.17.  ktime_sec is the sum
- * of the other two, and the nanoseconds may carry: what does not add up is no clock.  Gives the time of day
- * and the length of a tick [ns << 32], 0 unknown.
+ * type there; tk_core itself in 6.13 and on; the first of timekeeper_data[] since 6.17.
  */
-static uint64_t timekeeper_open(struct wh_lx *x)
+static bool timekeeper_open(struct wh_lx *x, struct wh_lx_clock *ret)
 {
 	static const struct {
 		const char *symbol, *type;
 	} places[] = {{"shadow_timekeeper", NULL},
 		      {"tk_core", "tk_data"},
 		      {"timekeeper_data", "tk_data"}};
-	struct clock_layout l;
-	uint64_t tick = 0;
-	struct wh_err *e = wh_layout_resolve(x->names->types, clock_wants,
-					     sizeof(clock_wants) / sizeof(clock_wants[0]), &l);
 
-	for (size_t i = 0; !e && i < sizeof(places) / sizeof(places[0]); i++) {
-		uint64_t at, off = 0, xtime, monotonic, ktime;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		uint64_t at, off = 0;
 
-		if (!wh_lx_symbol(x, places[i].symbol, &at) ||
-		    (places[i].type && !wh_lx_offset(x, places[i].type, "timekeeper", &off)) ||
-		    !wh_lx_field(x, at + off, &l.xtime, &xtime) ||
-		    !wh_lx_field(x, at + off, &l.monotonic, &monotonic) ||
-		    !wh_lx_field(x, at + off, &l.ktime, &ktime) || !xtime || xtime > UINT32_MAX ||
-		    ktime - (xtime + monotonic) > 1)
-			continue;
-		x->t->wall_clock = xtime >= CLOCK_SET ? xtime : 0;
-		if (!wh_lx_field(x, at + off, &l.tick, &tick))
-			tick = 0;
-		break;
+		if (wh_lx_symbol(x, places[i].symbol, &at) &&
+		    (!places[i].type || wh_lx_offset(x, places[i].type, "timekeeper", &off)) &&
+		    wh_lx_timekeeper(x, at + off, ret))
+			return true;
 	}
-	wh_err_destroy(e);
-	return tick;
+	*ret = (struct wh_lx_clock){0};
+	return false;
 }
 
 void wh_lx_clock_open(struct wh_lx *x)
 {
-	uint64_t hz, tick = timekeeper_open(x);
+	struct wh_lx_clock c;
+	bool have_clock = timekeeper_open(x, &c);
+	uint64_t hz;
 
+	x->t->wall_clock = c.wall >= WH_LX_CLOCK_SET ? c.wall : 0;
 	/* tick_nsec is NSEC_PER_SEC / HZ, a variable up to 6.12 (kernel/time/ntp.c). */
 	if (!wh_lx_var(x, "tick_nsec", &x->tick_ns))
-		x->tick_ns = tick >> 32;
-	if (x->tick_ns >= 100000 && x->tick_ns <= 100000000)
-		hz = (1000000000 + x->tick_ns / 2) / x->tick_ns;
-	else
-		x->tick_ns = hz = 0;
-	if (!wh_lx_var(x, "jiffies_64", &x->jiffies) && !wh_lx_var(x, "jiffies", &x->jiffies))
-		x->jiffies = 0;
+		x->tick_ns = c.tick_ns;
+	if (x->tick_ns < 100000 || x->tick_ns > 100000000) {
+		x->tick_ns = 0;
+		return;
+	}
+	hz = (1000000000 + x->tick_ns / 2) / x->tick_ns;
+	x->tick_ns = 1000000000 / hz;
 	/* INITIAL_JIFFIES: (unsigned int)(-300 * HZ), include/linux/jiffies.h. */
 	x->jiffies0 = (uint32_t)(0u - 300u * (uint32_t)hz);
-	if (hz && x->jiffies > x->jiffies0) {
-		x->tick_ns = 1000000000 / hz;
+	if (!wh_lx_var(x, "jiffies_64", &x->jiffies) && !wh_lx_var(x, "jiffies", &x->jiffies))
+		x->jiffies = have_clock ? x->jiffies0 + c.since_boot_ns / x->tick_ns : 0;
+	if (x->jiffies > x->jiffies0)
 		x->t->dump_time_ns = (x->jiffies - x->jiffies0) * x->tick_ns;
-	}
 }

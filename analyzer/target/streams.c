@@ -23,10 +23,6 @@ static const struct wh_want message_wants[] = {
 	WH_WANT(S, db_type, "datab|dblk_t", "db_type"),
 	WH_WANT(S, db_mblk, "datab|dblk_t", "db_mblk"),
 	WH_WANT_OPT(S, db_fthdr, "datab|dblk_t", "db_fthdr"),
-	WH_WANT_OPT(S, q_qinfo, "queue|queue_t", "q_qinfo"),
-	WH_WANT_OPT(S, q_flag, "queue|queue_t", "q_flag"),
-	WH_WANT_OPT(S, qi_minfo, "qinit", "qi_minfo"),
-	WH_WANT_OPT(S, mi_idname, "module_info", "mi_idname"),
 };
 static const struct wh_want flow_wants[] = {
 	WH_WANT(S, ev_ts, "ftevnt|ftevnt_t", "ts"),
@@ -285,19 +281,6 @@ void wh_ft_module_name(const struct wh_streams *s, uint64_t addr, char buf[10])
 		snprintf(buf, 10, "%s", name);
 	else
 		snprintf(buf, 10, "?");
-}
-
-void wh_queue_name(const struct wh_streams *s, uint64_t queue, char buf[32])
-{
-	uint64_t info, minfo, name;
-	char text[32];
-
-	if (field(s, queue, s->q_qinfo, &info) && info && field(s, info, s->qi_minfo, &minfo) &&
-	    minfo && field(s, minfo, s->mi_idname, &name) && name &&
-	    wh_read_str(s->r, name, text, sizeof(text)) && printable(text))
-		snprintf(buf, 32, "%s", text);
-	else
-		snprintf(buf, 32, "?");
 }
 
 static const struct {

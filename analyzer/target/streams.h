@@ -32,7 +32,6 @@ struct wh_streams {
 	struct wh_field b_next, b_cont, b_rptr, b_wptr, b_datap, b_band, b_flag, b_queue;
 	struct wh_field db_base, db_lim, db_ref, db_type, db_mblk, db_fthdr;
 	uint64_t mblk_size, dblk_size;
-	struct wh_field q_qinfo, q_flag, qi_minfo, mi_idname;
 	struct wh_field ev_ts, ev_mid, ev_midnext, ev_evnt, ev_data, ev_stk;
 	uint64_t ev_size, blk_size, hdr_size;
 	struct wh_field blk_nxt, blk_ix, blk_ev, hdr_tail, hdr_hash, hdr_thread, hdr_first;
@@ -97,8 +96,6 @@ static inline bool wh_ft_is_queue(uint16_t code)
 }
 /** A module name as the trace prints it: 8 characters at most, "?" when it is no text. */
 void wh_ft_module_name(const struct wh_streams *s, uint64_t addr, char buf[10]);
-/** Module name of a queue; "?" when it cannot be told. */
-void wh_queue_name(const struct wh_streams *s, uint64_t queue, char buf[32]);
 /** "data", "proto", "flush" …; NULL when the type is none of those. */
 const char *wh_mblk_type_name(uint8_t type);
 /** Type by name; false when there is none. */
