@@ -302,6 +302,39 @@ static const char *miss_name(struct subject *s, const struct wh_search_hit *h)
 	}
 }
 
+/* A single word (a register) that points into a possibly lost object; NULL none after @w. */
+static const struct wh_plan_word *next_word(const struct subject *s, const struct wh_plan_word *w)
+{
+	const struct wh_plan *p = &s->t->plan;
+
+	if (wh_marks_verdict(s->marks, s->row) != WH_VERDICT_POSSIBLE)
+		return NULL;
+	for (w = w ? w + 1 : p->words.v; w < p->words.v + p->words.n; w++)
+		if (w->value - s->addr < s->size && !p->kinds.v[w->kind].off)
+			return w;
+	return NULL;
+}
+
+static void emit_words(struct subject *s)
+{
+	const char *form = "pointer into its middle, in a root";
+	struct wh_emit *e = s->run->emit;
+
+	for (const struct wh_plan_word *w = next_word(s, NULL); w; w = next_word(s, w)) {
+		const char *kind = s->t->plan.kinds.v[w->kind].name;
+
+		wh_emit_object(e, NULL, "");
+		wh_emit_str(e, "form", NULL, form);
+		wh_emit_hex(e, "where", NULL, w->where);
+		wh_emit_str(e, "space", NULL, "virtual");
+		wh_emit_hex(e, "value", NULL, w->value);
+		wh_emit_str(e, "in", NULL, kind);
+		wh_emit_line(e, WH_STYLE_PLAIN, "%s: 0x%llx in %s (weephole whatis 0x%llx)", form,
+			     (unsigned long long)w->value, kind, (unsigned long long)w->value);
+		wh_emit_end(e);
+	}
+}
+
 static void emit_misses(struct subject *s)
 {
 	struct wh_emit *e = s->run->emit;
@@ -309,10 +342,12 @@ static void emit_misses(struct subject *s)
 	size_t shown = 0;
 
 	wh_emit_line(e, WH_STYLE_PLAIN,
-		     s->n_hits ? "What comes near:"
-			       : "No word in the whole dump comes near: no "
-				 "unaligned, shifted or stale pointer either.");
+		     s->n_hits || next_word(s, NULL)
+			     ? "What comes near:"
+			     : "No word in the whole dump comes near: no "
+			       "unaligned, shifted or stale pointer either.");
 	wh_emit_array(e, "near_misses", "");
+	emit_words(s);
 	for (size_t i = 0; i < s->n_hits; i++) {
 		const struct wh_search_hit *h = &s->hits[i];
 
