@@ -35,30 +35,31 @@ static struct wh_err *number(wh_fact_vec *ret, const char *section, const char *
 						 .is_number = true});
 }
 
-static struct wh_err *heap_facts(const struct wh_heap *h, struct wh_arena *a, wh_fact_vec *ret)
+static struct wh_err *heap_facts(const struct wh_heap *h, const char *section, struct wh_arena *a,
+				 wh_fact_vec *ret)
 {
 	struct wh_heap_totals t = {0};
 
-	WH_TRY(fact(a, ret, "heap", "allocator", "%s", h->finding.version));
-	WH_TRY(fact(a, ret, "heap", "evidence", "%s", h->finding.evidence));
+	WH_TRY(fact(a, ret, section, "allocator", "%s", h->finding.version));
+	WH_TRY(fact(a, ret, section, "evidence", "%s", h->finding.evidence));
 	if (!h->ops->build)
 		return fact(
-			a, ret, "heap", "analysis",
+			a, ret, section, "analysis",
 			"recognised, not rebuilt: its memory counts as roots and none of it is judged");
 	if (!h->ops->totals)
 		return NULL;
 	h->ops->totals(h->priv, &t);
 	if (!t.bytes) /* not built: info asked before the walk */
 		return NULL;
-	WH_TRY(number(ret, "heap", "bytes", t.bytes, "bytes"));
-	WH_TRY(number(ret, "heap", "blocks_in_use", t.used, NULL));
-	WH_TRY(number(ret, "heap", "bytes_in_use", t.used_bytes, "bytes"));
-	WH_TRY(number(ret, "heap", "blocks_free", t.free, NULL));
-	WH_TRY(number(ret, "heap", "bytes_free", t.free_bytes, "bytes"));
-	WH_TRY(number(ret, "heap", "blocks_cached", t.cached, NULL));
-	WH_TRY(number(ret, "heap", "bytes_cached", t.cached_bytes, "bytes"));
-	WH_TRY(number(ret, "heap", "bytes_overhead", t.overhead_bytes, "bytes"));
-	return number(ret, "heap", "bytes_damaged", t.damaged_bytes, "bytes");
+	WH_TRY(number(ret, section, "bytes", t.bytes, "bytes"));
+	WH_TRY(number(ret, section, "blocks_in_use", t.used, NULL));
+	WH_TRY(number(ret, section, "bytes_in_use", t.used_bytes, "bytes"));
+	WH_TRY(number(ret, section, "blocks_free", t.free, NULL));
+	WH_TRY(number(ret, section, "bytes_free", t.free_bytes, "bytes"));
+	WH_TRY(number(ret, section, "blocks_cached", t.cached, NULL));
+	WH_TRY(number(ret, section, "bytes_cached", t.cached_bytes, "bytes"));
+	WH_TRY(number(ret, section, "bytes_overhead", t.overhead_bytes, "bytes"));
+	return number(ret, section, "bytes_damaged", t.damaged_bytes, "bytes");
 }
 
 static struct wh_err *coverage(const struct wh_process *p, wh_fact_vec *ret)
@@ -91,8 +92,17 @@ struct wh_err *wh_user_info(struct wh_user *u, struct wh_arena *a, wh_fact_vec *
 	WH_TRY(number(ret, "process", "modules", p->modules.n, NULL));
 	if (!u->heaps.n)
 		WH_TRY(fact(a, ret, "heap", "allocator", "none that weephole knows"));
-	for (size_t i = 0; i < u->heaps.n; i++)
-		WH_TRY(heap_facts(&u->heaps.v[i], a, ret));
+	for (size_t i = 0; i < u->heaps.n; i++) {
+		char name[32] = "heap"; /* an object in JSON: each heap has its own */
+		const char *section;
+
+		if (i)
+			snprintf(name, sizeof(name), "heap_%zu", i + 1);
+		section = wh_arena_strdup(a, name);
+		if (!section)
+			return &wh_err_nomem;
+		WH_TRY(heap_facts(&u->heaps.v[i], section, a, ret));
+	}
 	return coverage(p, ret);
 }
 
