@@ -155,8 +155,17 @@ static struct wh_err *emit_caches(struct wh_emit *e, const wh_change_vec *v)
 	return NULL;
 }
 
+static void put_tally(struct wh_strbuf *sb, const struct wh_tally *t)
+{
+	wh_text_u64(sb, t->count);
+	wh_strbuf_puts(sb, " objects (");
+	wh_text_u64(sb, t->bytes);
+	wh_strbuf_puts(sb, " bytes)");
+}
+
 static void emit_totals(struct wh_emit *e, const wh_change_vec *v)
 {
+	WH_CLEANUP(wh_strbuf_fini) struct wh_strbuf sb = WH_STRBUF_INIT;
 	struct wh_tally before = {0, 0}, after = {0, 0};
 
 	for (size_t i = 0; i < v->n; i++) {
@@ -170,10 +179,11 @@ static void emit_totals(struct wh_emit *e, const wh_change_vec *v)
 	wh_emit_u64(e, "after_bytes", NULL, after.bytes, WH_UNIT_NONE);
 	wh_emit_end(e);
 	wh_emit_line(e, WH_STYLE_PLAIN, "%s", "");
-	wh_emit_line(e, WH_STYLE_BOLD,
-		     "SUMMARY: %llu objects (%llu bytes) before, %llu objects (%llu bytes) now",
-		     (unsigned long long)before.count, (unsigned long long)before.bytes,
-		     (unsigned long long)after.count, (unsigned long long)after.bytes);
+	wh_strbuf_puts(&sb, "SUMMARY: ");
+	put_tally(&sb, &before);
+	wh_strbuf_puts(&sb, " before, ");
+	put_tally(&sb, &after);
+	wh_emit_line(e, WH_STYLE_BOLD, "%s now", wh_strbuf_str(&sb));
 }
 
 static struct wh_err *emit_diff(struct wh_run *run, const struct wh_baseline *before,

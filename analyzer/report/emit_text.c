@@ -81,12 +81,21 @@ static void put_ns_short(struct wh_strbuf *sb, uint64_t ns)
 		wh_strbuf_printf(sb, "%llu days", (unsigned long long)(s / 86400));
 }
 
+static void put_signed(struct wh_strbuf *sb, int64_t v)
+{
+	if (v < 0)
+		wh_strbuf_putc(sb, '-');
+	wh_text_u64(sb, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
+}
+
 static void put_people(struct wh_strbuf *sb, const struct wh_value *v)
 {
 	if (v->kind == WH_VALUE_U64 && v->unit == WH_UNIT_BYTES)
 		wh_text_bytes(sb, v->u);
 	else if (v->kind == WH_VALUE_U64)
 		wh_text_u64(sb, v->u);
+	else if (v->kind == WH_VALUE_I64)
+		put_signed(sb, v->i);
 	else if (v->kind == WH_VALUE_BOOL)
 		wh_strbuf_puts(sb, v->u ? "yes" : "no");
 	else if (v->kind == WH_VALUE_NS)
