@@ -74,7 +74,7 @@ struct walk {
 	/* window */
 	const uint8_t *buf;
 	uint64_t at;
-	size_t len;
+	size_t room; /* places in it where a word begins */
 	/* the chunk whose use the next header decides */
 	uint64_t prev, prev_size;
 	uint64_t limit; /* where to stop looking for chunks */
@@ -97,34 +97,42 @@ static size_t window_size(struct walk *k, uint64_t addr, uint64_t left)
 	return (size_t)(left < k->m->w ? k->m->w : left < most ? left : most);
 }
 
-/* The word at @addr through the window; false when it is not in the core. */
-static bool window_word(struct walk *k, uint64_t addr, uint64_t *ret)
+/* Moves the window to @addr, and reads the word there; false when it is not in the core. */
+static __attribute__((noinline)) bool window_move(struct walk *k, uint64_t addr, uint64_t *ret)
 {
 	uint32_t w = k->m->w;
+	enum wh_mem_state state;
+	uint64_t left = k->r->end > addr ? k->r->end - addr : w;
+	size_t len;
 
-	if (__builtin_expect(addr - k->at > k->len - w || addr < k->at || k->len < w, 0)) {
-		enum wh_mem_state state;
-		uint64_t left = k->r->end > addr ? k->r->end - addr : w;
-
-		/* @want also bounds what is said of unreadable memory: ask for all there is left */
-		k->buf = wh_reader_borrow(k->reader, WH_VIRT, addr, window_size(k, addr, left),
-					  &k->len, &state);
-		k->at = addr;
-		if (!k->buf) {
-			k->gap = k->len;
-			k->len = 0;
-			return false;
-		}
-		if (k->len < w) /* a word that straddles two pieces */
-			return k->len = 0, wh_read_word(k->m->p->r, addr, ret);
+	/* @want also bounds what is said of unreadable memory: ask for all there is left */
+	k->buf = wh_reader_borrow(k->reader, WH_VIRT, addr, window_size(k, addr, left), &len,
+				  &state);
+	k->at = addr;
+	k->room = 0;
+	if (!k->buf) {
+		k->gap = len;
+		return false;
 	}
+	if (len < w) /* a word that straddles two pieces */
+		return wh_read_word(k->m->p->r, addr, ret);
+	k->room = len - w + 1;
+	*ret = wh_get_word(k->m->abi, k->buf);
+	return true;
+}
+
+/* The word at @addr through the window; false when it is not in the core. */
+static inline bool window_word(struct walk *k, uint64_t addr, uint64_t *ret)
+{
+	if (__builtin_expect(addr - k->at >= k->room, 0))
+		return window_move(k, addr, ret);
 	*ret = wh_get_word(k->m->abi, k->buf + (addr - k->at));
 	return true;
 }
 
 uint16_t wh_pt_class(const struct wh_ptmalloc *m, uint64_t size)
 {
-	uint64_t units = size / m->align;
+	uint64_t units = size >> __builtin_ctz(m->align);
 
 	if (units < WH_PT_SMALL)
 		return m->cls_small[units];
@@ -291,7 +299,7 @@ static void begin_unit(struct walk *k, struct unit *u)
 	k->u = u;
 	k->r = u->r;
 	k->arena = &k->m->arenas.v[u->r->arena];
-	k->len = 0;
+	k->room = 0;
 	k->prev = NONE;
 	k->limit = u->r->end;
 }

@@ -61,11 +61,16 @@ void wh_buf_part_destroy(struct wh_buf_part *p)
 	free(p);
 }
 
+static inline uint32_t slot_hash(uint32_t delta, uint32_t size, uint16_t cls)
+{
+	return (delta * 0x9e3779b1u ^ size * 0x85ebca6bu ^ cls) >> 16;
+}
+
 /* The place of an entry in the dictionary; PART_WIDE when both of its places are taken. */
 static inline uint16_t slot_of(struct wh_buf_writer *w, uint32_t delta, uint32_t size, uint16_t cls,
 			       uint8_t state)
 {
-	uint32_t h = (delta * 0x9e3779b1u ^ size * 0x85ebca6bu ^ cls) >> 16;
+	uint32_t h = slot_hash(delta, size, cls);
 
 	for (uint32_t k = 0; k < 2; k++) {
 		uint32_t i = (h ^ k) & (PART_SLOTS - 1);
@@ -106,8 +111,9 @@ static struct wh_err *put_wide(struct wh_buf_part *p, uint64_t delta, uint64_t s
 	return NULL;
 }
 
-struct wh_err *wh_buf_part_add(struct wh_buf_part *p, uint16_t cls, uint64_t addr, uint64_t size,
-			       enum wh_buf_state state)
+/* Any row. */
+static __attribute__((noinline)) struct wh_err *
+part_add(struct wh_buf_part *p, uint16_t cls, uint64_t addr, uint64_t size, enum wh_buf_state state)
 {
 	uint64_t delta = p->n ? (addr - p->last) / 8 : 0;
 	uint16_t code = PART_WIDE;
@@ -128,6 +134,33 @@ struct wh_err *wh_buf_part_add(struct wh_buf_part *p, uint16_t cls, uint64_t add
 		p->base = addr;
 	p->last = addr;
 	p->end = addr + size;
+	p->dense = size < LARGE_ROW;
+	p->n++;
+	return NULL;
+}
+
+/*
+ * Called once for each block of a heap, hence the usual row is settled here: small, in the region of the row
+ * before, and as the dictionary knows it.
+ */
+struct wh_err *wh_buf_part_add(struct wh_buf_part *p, uint16_t cls, uint64_t addr, uint64_t size,
+			       enum wh_buf_state state)
+{
+	uint64_t delta = (addr - p->last) / 8, end = addr + size;
+	const struct part_slot *s;
+	uint32_t i;
+
+	if (!p->dense || addr - p->end >= LEAF_GAP || (addr & 7) || size - 1 >= LARGE_ROW - 1 ||
+	    end < addr || p->code.n == p->code.cap || p->n == UINT32_MAX)
+		return part_add(p, cls, addr, size, state);
+	i = slot_hash((uint32_t)delta, (uint32_t)size, cls) & (PART_SLOTS - 1);
+	s = &p->w->slots[i];
+	if (s->delta != delta || s->size != size || s->cls != cls || s->state != state)
+		return part_add(p, cls, addr, size, state);
+	p->code.v[p->code.n++] = (uint16_t)i;
+	p->regions.v[p->regions.n - 1].end = end;
+	p->last = addr;
+	p->end = end;
 	p->n++;
 	return NULL;
 }

@@ -118,6 +118,7 @@ struct wh_buf_part {
 	struct wh_buf_writer *w;
 	uint64_t base, last; /* address of its first and last row */
 	uint64_t end;	     /* of its last row */
+	bool dense;	     /* a small row there is, and it came last */
 	size_t n;	     /* rows */
 	WH_VEC(uint16_t) code;
 	region_vec regions; /* first_row counts in the part; leaves unset */

@@ -108,6 +108,7 @@ static struct wh_err *scan_unit(void *arg, unsigned int worker, size_t unit)
 	struct wh_err *e = NULL;
 
 	w->points_up = w->points_down = 0;
+	w->trial = m->nodes_pass && unit >= m->trial && unit < m->trial_end;
 	while (u.bytes && u.range < m->n_ranges && !e) {
 		const struct wh_plan_range *r = &m->ranges[u.range];
 		uint64_t left = r->len - u.offset, n = left < u.bytes ? left : u.bytes;
@@ -123,7 +124,7 @@ static struct wh_err *scan_unit(void *arg, unsigned int worker, size_t unit)
 		u.range++;
 	}
 	wh_scan_finish(w);
-	if (m->nodes_pass && unit >= m->trial && unit < m->trial_end) {
+	if (w->trial) {
 		atomic_fetch_add(&m->points_up, w->points_up);
 		atomic_fetch_add(&m->points_down, w->points_down);
 	}

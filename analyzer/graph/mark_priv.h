@@ -53,6 +53,7 @@ struct worker {
 	struct wh_reader *aux;	  /* of heuristics, which must not disturb it; NULL without them */
 	struct edge_writer edges;
 	uint64_t block_label;			   /* of the block being scanned */
+	const uint8_t *block;			   /* its bytes */
 	uint64_t block_mask[BLOCK_BYTES / 8 / 64]; /* its words that passed the filter */
 	bool block_filtered;			   /* else every word has to be asked */
 	uint64_t seen[SEEN_MAX];		   /* values that led to a fully reached row */
@@ -64,6 +65,7 @@ struct worker {
 	WH_VEC(uint32_t) targets; /* of src, not yet stored */
 	WH_VEC(uint32_t) stack;	  /* rows whose stored edges are to be followed */
 	WH_VEC(struct root_hit) root_hits;
+	bool trial;			 /* the directions of references are counted */
 	uint64_t points_up, points_down; /* references to higher and lower addresses in this unit */
 	struct wh_mark_counts counts;
 	struct wh_err *err; /* out of memory in the middle of a flush */

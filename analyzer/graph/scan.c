@@ -208,8 +208,10 @@ static void hit_apply(struct worker *w, const struct hit *h)
 	    (h->alias && !(m->t->classes.v[m->t->cls[h->row]].flags & WH_CLASS_ALIASED)))
 		return;
 	w->counts.follows++;
-	w->points_up += h->value > h->where;
-	w->points_down += h->value < h->where;
+	if (w->trial) {
+		w->points_up += h->value > h->where;
+		w->points_down += h->value < h->where;
+	}
 	if (m->track_classes)
 		note_classes(w, h);
 	if (m->opts.keep_parents) {
@@ -424,20 +426,20 @@ struct piece {
  * already.
  */
 static inline __attribute__((always_inline)) void
-word_take(struct worker *w, const struct piece *pc, uint64_t v, size_t at)
+word_take(struct worker *w, const struct piece *pc, uint64_t v, uint64_t where)
 {
 	const struct wh_marks *m = w->m;
 
 	if (!wh_plan_covered(m->bounds, m->n_bounds, v)) {
 		if (v)
-			alias_try(w, pc->src, v, pc->label + at);
+			alias_try(w, pc->src, v, where);
 	} else if (v - pc->self < pc->self_size) {
 		return;
 	} else if (*seen_slot(w, v) == v) {
 		w->counts.candidates++;
 		w->counts.follows++;
 	} else {
-		hit_add(w, pc->src, v, pc->label + at, false);
+		hit_add(w, pc->src, v, where, false);
 	}
 }
 
@@ -445,21 +447,24 @@ word_take(struct worker *w, const struct piece *pc, uint64_t v, size_t at)
  * The usual case, 64-bit little-endian without tags: block_filter has looked at the whole block, and only the
  * words that passed are visited.
  */
-static void scan_fast(struct worker *w, const struct piece *pc)
+static inline __attribute__((always_inline)) void scan_fast(struct worker *w,
+							    const struct piece *pc)
 {
 	size_t first = (size_t)(pc->label - w->block_label) / 8, end = first + pc->len / 8;
+	uint64_t keep = ~0ull << (first & 63);
 
-	for (size_t i = first; i < end; i = (i | 63) + 1) {
-		uint64_t mask = w->block_mask[i / 64] & ~0ull << (i & 63);
+	for (size_t base = first & ~(size_t)63; base < end; base += 64) {
+		uint64_t mask = w->block_mask[base / 64] & keep;
 
-		if (end - (i & ~(size_t)63) < 64)
-			mask &= ~(~0ull << (end & 63));
+		if (end - base < 64)
+			mask &= (1ull << (end - base)) - 1;
 		for (; mask; mask &= mask - 1) {
-			size_t word = (i & ~(size_t)63) + (size_t)__builtin_ctzll(mask);
-			size_t at = (word - first) * 8;
+			size_t at = (base + (size_t)__builtin_ctzll(mask)) * 8;
 
-			word_take(w, pc, wh_get_u64((struct wh_abi){false, 8}, pc->p + at), at);
+			word_take(w, pc, wh_get_u64((struct wh_abi){false, 8}, w->block + at),
+				  w->block_label + at);
 		}
+		keep = ~0ull;
 	}
 	w->counts.words += pc->len / 8;
 }
@@ -474,7 +479,7 @@ static void scan_any(struct worker *w, const struct piece *pc)
 
 		if (v >> 63)
 			v |= set;
-		word_take(w, pc, v, i);
+		word_take(w, pc, v, pc->label + i);
 	}
 	w->counts.words += pc->len / abi.word;
 }
@@ -528,10 +533,6 @@ static void scan_masked(struct worker *w, struct piece *pc, size_t *mask)
 	uint64_t end = pc->label + pc->len, at = pc->label;
 	struct piece part;
 
-	if (w->m->nodes_pass)
-		w->counts.bytes_nodes += pc->len;
-	else
-		w->counts.bytes_roots += pc->len;
 	while (*mask < plan->masks.n && plan->masks.v[*mask].end <= at)
 		++*mask;
 	if (*mask == plan->masks.n || plan->masks.v[*mask].start >= end) {
@@ -575,6 +576,7 @@ static void block_filter(struct worker *w, uint64_t label, const uint8_t *p, siz
 	size_t words = len / 8;
 
 	w->block_label = label;
+	w->block = p;
 	w->block_filtered = m->abi.word == 8 && !m->abi.big_endian && !m->plan->tag_clear &&
 			    !m->plan->tag_set && !(label & 7);
 	for (size_t i = 0; w->block_filtered && i < words; i += 64)
@@ -616,12 +618,16 @@ static void scan_block(struct worker *w, uint64_t label, const uint8_t *p, size_
 	struct piece pc = {.src = ROW_ROOT, .label = label, .p = p, .len = len};
 	const struct wh_class *cls;
 	struct row_iter it;
+	bool plain; /* nothing is masked, and rows begin on a word */
 
 	block_filter(w, label, p, len);
 	if (!m->nodes_pass) {
+		w->counts.bytes_roots += len;
 		scan_masked(w, &pc, &mask);
 		return;
 	}
+	plain = w->block_filtered &&
+		(mask == m->plan->masks.n || m->plan->masks.v[mask].start >= end);
 	wh_row_iter_init(&it, m->t, label);
 	while (row_iter_next(&it) && it.start < end) {
 		uint64_t lo = it.start > label ? it.start : label;
@@ -644,7 +650,11 @@ static void scan_block(struct worker *w, uint64_t label, const uint8_t *p, size_
 			pc.len = asked_fit(w, cls, pc.p, (size_t)(end - lo), pc.len);
 		if (pc.len == size && (cls->flags & WH_CLASS_TEXT_FIT))
 			pc.len = text_fit(pc.p, pc.len);
-		scan_masked(w, &pc, &mask);
+		w->counts.bytes_nodes += pc.len;
+		if (plain)
+			scan_fast(w, &pc);
+		else
+			scan_masked(w, &pc, &mask);
 	}
 }
 

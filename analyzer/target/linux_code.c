@@ -23,6 +23,8 @@ struct code_form {
 	const char *arch;
 	size_t bytes, step; /* of the whole sequence; between places where one may begin */
 	uint64_t operand;   /* [bytes] from its start to what `explain` shows as the word */
+	size_t mark_at; /* [bytes] from its start to a byte that every one has, and few other places */
+	uint8_t mark;
 	bool (*decode)(const uint8_t *insn, uint64_t *ret);
 };
 
@@ -68,8 +70,8 @@ static bool movz_movk(const uint8_t *insn, uint64_t *ret)
 }
 
 static const struct code_form forms[] = {
-	{"x86_64", 10, 1, 2, movabs},
-	{"aarch64", 16, 4, 0, movz_movk},
+	{"x86_64", 10, 1, 2, 9, 0xff, movabs},
+	{"aarch64", 16, 4, 0, 3, 0xd2, movz_movk},
 };
 
 static const struct code_form *form_of(const char *arch)
@@ -121,9 +123,16 @@ static struct wh_err *scan_unit(void *arg, unsigned int worker, size_t unit)
 		return &wh_err_nomem;
 	n = wh_read_some(s->x->readers[worker], WH_PHYS, va + s->x->ks->image_to_phys, buf, want,
 			 NULL);
-	for (size_t i = 0; i + bytes <= n; i += s->form->step)
-		if (s->form->decode(buf + i, &value))
-			WH_TRY(operand(s, unit, value, va + i + s->form->operand));
+	for (size_t at = 0; at + bytes <= n; at++) {
+		const uint8_t *mark =
+			memchr(buf + at + s->form->mark_at, s->form->mark, n - bytes + 1 - at);
+
+		if (!mark)
+			break;
+		at = (size_t)(mark - buf) - s->form->mark_at;
+		if (at % s->form->step == 0 && s->form->decode(buf + at, &value))
+			WH_TRY(operand(s, unit, value, va + at + s->form->operand));
+	}
 	return NULL;
 }
 
