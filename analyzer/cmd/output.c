@@ -15,8 +15,6 @@
 #include "analyzer/base/strbuf.h"
 #include "analyzer/cmd/progress.h"
 
-extern char **environ;
-
 static bool wants_color(bool color)
 {
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
