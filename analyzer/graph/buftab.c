@@ -74,12 +74,6 @@ struct wh_err *wh_buftab_add_class(struct wh_buftab *t, const struct wh_class *c
 	return NULL;
 }
 
-void wh_buftab_set_class_flags(struct wh_buftab *t, uint16_t cls, uint32_t flags)
-{
-	if (cls < t->classes.n)
-		t->classes.v[cls].flags = flags;
-}
-
 /* ---- building ---- */
 
 static struct wh_err *columns_reserve(struct wh_buftab *t, size_t need)
@@ -352,12 +346,6 @@ const struct wh_class *wh_buftab_class(const struct wh_buftab *t, uint16_t cls)
 uint16_t wh_buftab_class_count(const struct wh_buftab *t)
 {
 	return (uint16_t)t->classes.n;
-}
-
-void wh_buftab_bounds(const struct wh_buftab *t, uint64_t *ret_min, uint64_t *ret_max)
-{
-	*ret_min = t->min;
-	*ret_max = t->max;
 }
 
 uint64_t wh_buftab_memory(const struct wh_buftab *t)

@@ -71,16 +71,14 @@ void wh_buftab_destroy(struct wh_buftab *t);
 
 /* ---- building (one thread, or one writer per thread) ---- */
 
-/** @granule [bytes] is the least distance between two starts: 8 (default) or 16. */
+/** Copies @c; WH_ERR_LIMIT when there are more classes than any allocator has. */
 struct wh_err *wh_buftab_add_class(struct wh_buftab *t, const struct wh_class *c,
 				   uint16_t *ret_cls) WH_MUST_CHECK;
-/** Changes flags of a class before freeze. */
-void wh_buftab_set_class_flags(struct wh_buftab *t, uint16_t cls, uint32_t flags);
 
 /**
- * A run of @count slots of @stride bytes from @addr, all of one class; slots whose bit in @state2 says
- * so are not allocated.  @states: NULL = all allocated, else one enum wh_buf_state byte a slot; FREE
- * slots make no row unless the class has WH_CLASS_FREE_SCAN.  @size [bytes] counts from each slot's start.
+ * A run of @count slots of @stride bytes from @addr, all of one class.  @states: NULL = all allocated, else
+ * one enum wh_buf_state byte a slot; FREE slots make no row unless the class has WH_CLASS_FREE_SCAN.  @size
+ * [bytes] counts from each slot's start.
  * Starts must be 8-aligned (rows that are not are refused and counted as damage).
  */
 struct wh_err *wh_buftab_add_run(struct wh_buftab *t, uint16_t cls, uint64_t addr, uint64_t stride,
@@ -142,8 +140,6 @@ enum wh_buf_state wh_buftab_state(const struct wh_buftab *t, uint32_t row);
 uint16_t wh_buftab_class_of(const struct wh_buftab *t, uint32_t row);
 const struct wh_class *wh_buftab_class(const struct wh_buftab *t, uint16_t cls);
 uint16_t wh_buftab_class_count(const struct wh_buftab *t);
-/** Lowest and highest+1 address of any row, for a first rejection. */
-void wh_buftab_bounds(const struct wh_buftab *t, uint64_t *ret_min, uint64_t *ret_max);
 /** [bytes] of own memory. */
 uint64_t wh_buftab_memory(const struct wh_buftab *t);
 

@@ -796,10 +796,6 @@ struct wh_err *wh_buftab_freeze(struct wh_buftab *t)
 	free(f.kinds);
 	if (e)
 		return e;
-	if (t->n) {
-		t->min = t->regions.v[0].start;
-		t->max = t->regions.v[t->regions.n - 1].end;
-	}
 	wh_buftab_built(t);
 	t->frozen = true;
 	return NULL;

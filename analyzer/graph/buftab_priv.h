@@ -149,7 +149,6 @@ struct wh_buftab {
 	struct page_run *page_runs; /* all regions' */
 	size_t n_page_runs;
 	WH_VEC(struct run_kind) kinds;
-	uint64_t min, max;
 };
 
 #define SIZE_ESCAPE UINT32_MAX
