@@ -28,7 +28,7 @@ enum wh_cmd_args {
 	WH_ARGS_DUMP = 1u << 0,	 /**< a dump (and files with symbols) */
 	WH_ARGS_ADDR = 1u << 1,	 /**< one or more addresses */
 	WH_ARGS_PAIR = 1u << 2,	 /**< two dumps or reports: OLD NEW */
-	WH_ARGS_WORDS = 1u << 3, /**< plain words (help, completion) */
+	WH_ARGS_WORDS = 1u << 3, /**< plain words (help, completion), or none (version) */
 	WH_ARGS_REPORT = 1u << 4 /**< a saved report is taken instead of a dump */
 };
 
@@ -67,6 +67,9 @@ struct wh_command {
 /** NULL-terminated. */
 extern const struct wh_command *const wh_commands[];
 const struct wh_command *wh_command_find(const char *name);
+
+/** The line that tells program and version. */
+extern const char wh_version[];
 
 /** Opens run->dump from run->files, once. */
 struct wh_err *wh_run_dump(struct wh_run *run) WH_MUST_CHECK;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Commands about the program itself: help, completion, man. */
+/* Commands about the program itself: help, completion, man, version. */
 #include "analyzer/cmd/cmd.h"
+
+const char wh_version[] = "weephole " WH_VERSION "\n";
 
 static struct wh_err *named(const struct wh_run *run, const struct wh_command **ret)
 {
@@ -52,6 +54,14 @@ static struct wh_err *completion(struct wh_run *run)
 	return put(run, &sb);
 }
 
+static struct wh_err *version(struct wh_run *run)
+{
+	if (run->cli->args.n)
+		return wh_err_new(WH_ERR_USAGE, "version takes no argument");
+	fputs(wh_version, run->out);
+	return NULL;
+}
+
 const struct wh_command wh_cmd_help = {
 	.name = "help",
 	.synopsis = "[COMMAND]",
@@ -80,4 +90,14 @@ const struct wh_command wh_cmd_completion = {
 	.examples = "source <(weephole completion bash)\tthis shell only\n",
 	.args = WH_ARGS_WORDS,
 	.run = completion,
+};
+
+const struct wh_command wh_cmd_version = {
+	.name = "version",
+	.synopsis = "",
+	.summary = "print the version",
+	.help = "The same as weephole --version.",
+	.examples = "weephole version\twhich one is this?\n",
+	.args = WH_ARGS_WORDS,
+	.run = version,
 };

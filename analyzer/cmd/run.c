@@ -383,7 +383,7 @@ int wh_main(int argc, char **argv)
 	if (e)
 		code = report_error(e);
 	else if (cli.version)
-		code = printf("weephole %s\n", WH_VERSION) < 0 ? WH_EXIT_INTERNAL : WH_EXIT_OK;
+		code = fputs(wh_version, stdout) < 0 ? WH_EXIT_INTERNAL : WH_EXIT_OK;
 	else if (cli.print_suppressions) {
 		wh_findings_print_suppressions(stdout);
 		code = fflush(stdout) ? WH_EXIT_INTERNAL : WH_EXIT_OK;
