@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "dwarf/dwarf_die.h"
 
-#define STEPS_MAX (1u << 28)
+#define STEPS_MAX  (1u << 28)
+#define WALK_READS ((uint64_t)2 * WH_DW_DEPTH_MAX) /* each level reads what is below it once */
 
 void wh_dw_drop_error(struct wh_dwarf *d, Dwarf_Error *e)
 {
@@ -179,6 +180,40 @@ Dwarf_Die wh_dw_next(struct wh_dwarf *d, Dwarf_Die die)
 	return next;
 }
 
+/* @die when it lies behind all that the walk has seen, else NULL. */
+static Dwarf_Die walk_to(struct wh_dwarf *d, Dwarf_Die die)
+{
+	uint64_t id = die ? wh_dw_id(d, die) : 0;
+
+	if (die && (id <= d->high || !d->left)) {
+		wh_dw_drop(d, die);
+		return NULL;
+	}
+	if (die)
+		d->high = id;
+	return die;
+}
+
+Dwarf_Die wh_dw_walk_child(struct wh_dwarf *d, Dwarf_Die die)
+{
+	return d->left ? walk_to(d, wh_dw_child(d, die)) : NULL;
+}
+
+Dwarf_Die wh_dw_walk_next(struct wh_dwarf *d, Dwarf_Die die)
+{
+	uint64_t from = wh_dw_id(d, die), read;
+	Dwarf_Die next;
+
+	if (!d->left) {
+		wh_dw_drop(d, die);
+		return NULL;
+	}
+	next = wh_dw_next(d, die);
+	read = next && wh_dw_id(d, next) > d->high ? wh_dw_id(d, next) - from : d->high - from;
+	d->left -= read < d->left ? read : d->left;
+	return walk_to(d, next);
+}
+
 /* The root DIE of the next unit; NULL after the last.  libdwarf wants a place for every field. */
 Dwarf_Die wh_dw_next_unit(struct wh_dwarf *d)
 {
@@ -195,8 +230,11 @@ Dwarf_Die wh_dw_next_unit(struct wh_dwarf *d)
 						&next, &unit_type, &e);
 
 		if (rc == DW_DLV_OK) {
-			if (dwarf_siblingof_b(d->dbg, NULL, !d->in_types, &die, &e) == DW_DLV_OK)
+			if (dwarf_siblingof_b(d->dbg, NULL, !d->in_types, &die, &e) == DW_DLV_OK) {
+				d->high = wh_dw_id(d, die);
+				d->left = WALK_READS * len;
 				return die;
+			}
 			wh_dw_drop_error(d, &e);
 			continue;
 		}

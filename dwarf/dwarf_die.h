@@ -46,6 +46,7 @@ struct wh_dwarf {
 	bool in_types;		    /* the walk has come to .debug_types */
 	bool nests;		    /* classes of the unit that is indexed may hold others */
 	uint32_t steps;		    /* from DIE to DIE, so far */
+	uint64_t high, left;	    /* the walk of a unit: see wh_dw_walk_next */
 	bool big_endian;
 	uint16_t addr_size;
 	WH_VEC(struct wh_dw_entry) entries;
@@ -79,7 +80,14 @@ Dwarf_Die wh_dw_at(struct wh_dwarf *d, uint64_t id);
 Dwarf_Die wh_dw_child(struct wh_dwarf *d, Dwarf_Die die);
 /** The next sibling; drops @die. */
 Dwarf_Die wh_dw_next(struct wh_dwarf *d, Dwarf_Die die);
-/** The root DIE of the next unit; NULL after the last. */
+/**
+ * The same two for a walk of a whole unit, parents before children.  There each DIE lies behind all that came
+ * before it; where damage has subtrees reach into each other the walk ends, instead of taking each part as often as
+ * there are ways to it.  What libdwarf reads to find a sibling counts, too: no more than WALK_READS times the unit.
+ */
+Dwarf_Die wh_dw_walk_child(struct wh_dwarf *d, Dwarf_Die die);
+Dwarf_Die wh_dw_walk_next(struct wh_dwarf *d, Dwarf_Die die);
+/** The root DIE of the next unit, where a walk begins; NULL after the last. */
 Dwarf_Die wh_dw_next_unit(struct wh_dwarf *d);
 /** Opens the file and indexes every unit, so that the walk over units starts anew. */
 struct wh_err *wh_dw_index_whole(struct wh_dwarf *d) WH_MUST_CHECK;

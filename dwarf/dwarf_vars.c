@@ -119,10 +119,10 @@ static struct wh_err *var_die(const struct var_walk *w, Dwarf_Die die, int depth
 
 static struct wh_err *vars_in(const struct var_walk *w, Dwarf_Die scope, int depth)
 {
-	Dwarf_Die die = depth < WH_DW_DEPTH_MAX ? wh_dw_child(w->d, scope) : NULL;
+	Dwarf_Die die = depth < WH_DW_DEPTH_MAX ? wh_dw_walk_child(w->d, scope) : NULL;
 	struct wh_err *e = NULL;
 
-	for (; !e && die; die = wh_dw_next(w->d, die))
+	for (; !e && die; die = wh_dw_walk_next(w->d, die))
 		e = var_die(w, die, depth);
 	wh_dw_drop(w->d, die);
 	return e;

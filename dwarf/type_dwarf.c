@@ -262,12 +262,12 @@ static bool is_c(int64_t language)
 static struct wh_err *index_scope(struct wh_dwarf *d, Dwarf_Die scope, const char *prefix,
 				  int depth)
 {
-	Dwarf_Die die = depth < WH_DW_DEPTH_MAX ? wh_dw_child(d, scope) : NULL;
+	Dwarf_Die die = depth < WH_DW_DEPTH_MAX ? wh_dw_walk_child(d, scope) : NULL;
 	bool in_class = is_compound_tag(wh_dw_tag(d, scope));
 	struct wh_err *e = NULL;
 
 	/* the typedefs of containers are legion, and name nothing that is looked for */
-	for (; !e && die; die = wh_dw_next(d, die))
+	for (; !e && die; die = wh_dw_walk_next(d, die))
 		if (!in_class || wh_dw_tag(d, die) != DW_TAG_typedef)
 			e = index_die(d, die, prefix, depth);
 	wh_dw_drop(d, die);
