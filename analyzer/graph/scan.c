@@ -252,12 +252,17 @@ static bool hit_retarget(const struct worker *w, struct hit *h)
 	return true;
 }
 
+static inline bool region_holds(const struct region *r, uint64_t value)
+{
+	return r && value - r->start < r->end - r->start;
+}
+
 /* The region of the last word is the best guess for the next. */
 static const struct region *region_guess(struct worker *w, uint64_t value)
 {
 	const struct region *r = w->region;
 
-	if (r && value - r->start < r->end - r->start)
+	if (region_holds(r, value))
 		return r;
 	r = buftab_region(w->m->t, value);
 	if (r)
@@ -320,7 +325,8 @@ static bool hit_settled(struct worker *w, const struct hit *h)
 	if (h->row == WH_ROW_NONE)
 		return false;
 	if (m->only_reaching && level_of(m, h->row) == LEVEL_FULL &&
-	    !wh_plan_covered(m->plan->alias_envelope, m->plan->n_envelopes, h->value)) {
+	    (h->inside ||
+	     !wh_plan_covered(m->plan->alias_envelope, m->plan->n_envelopes, h->value))) {
 		*seen_slot(w, h->value) = h->value;
 		return true;
 	}
@@ -430,7 +436,7 @@ word_take(struct worker *w, const struct piece *pc, uint64_t v, uint64_t where)
 {
 	const struct wh_marks *m = w->m;
 
-	if (!wh_plan_covered(m->bounds, m->n_bounds, v)) {
+	if (!region_holds(w->region, v) && !wh_plan_covered(m->bounds, m->n_bounds, v)) {
 		if (v)
 			alias_try(w, pc->src, v, where);
 	} else if (v - pc->self < pc->self_size) {
