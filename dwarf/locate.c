@@ -12,8 +12,6 @@
 
 #include <elfutils/debuginfod.h>
 #include <elfutils/libdwelf.h>
-#include <fcntl.h>
-#include <libelf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +19,7 @@
 
 #include "analyzer/base/strbuf.h"
 #include "analyzer/base/vec.h"
+#include "dwarf/elffile.h"
 
 #define DEBUG_ROOT "/usr/lib/debug"
 
@@ -35,50 +34,33 @@ struct search {
 
 size_t wh_locate_build_id(const char *path, uint8_t *ret, size_t cap)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	WH_CLEANUP(wh_elffile_close) struct wh_elffile f = wh_elffile_open(path);
 	const void *bits = NULL;
-	ssize_t n = 0;
-	Elf *elf;
+	ssize_t n = f.elf ? dwelf_elf_gnu_build_id(f.elf, &bits) : 0;
 
-	if (fd < 0)
+	if (n <= 0 || (size_t)n > cap)
 		return 0;
-	elf_version(EV_CURRENT);
-	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-	if (elf && elf_kind(elf) == ELF_K_ELF)
-		n = dwelf_elf_gnu_build_id(elf, &bits);
-	if (n < 0 || (size_t)n > cap)
-		n = 0;
-	if (n)
-		memcpy(ret, bits, (size_t)n);
-	elf_end(elf);
-	close(fd);
+	memcpy(ret, bits, (size_t)n);
 	return (size_t)n;
 }
 
 bool wh_locate_has_section(const char *path, const char *const *names, bool filled)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	WH_CLEANUP(wh_elffile_close) struct wh_elffile f = wh_elffile_open(path);
 	Elf_Scn *scn = NULL;
 	bool found = false;
 	size_t strndx = 0;
 	GElf_Shdr sh;
-	Elf *elf;
 
-	if (fd < 0)
+	if (!f.elf || elf_getshdrstrndx(f.elf, &strndx) != 0)
 		return false;
-	elf_version(EV_CURRENT);
-	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-	if (elf && elf_getshdrstrndx(elf, &strndx) == 0)
-		while (!found && (scn = elf_nextscn(elf, scn))) {
-			const char *name =
-				gelf_getshdr(scn, &sh) ? elf_strptr(elf, strndx, sh.sh_name) : NULL;
+	while (!found && (scn = elf_nextscn(f.elf, scn))) {
+		const char *name =
+			gelf_getshdr(scn, &sh) ? elf_strptr(f.elf, strndx, sh.sh_name) : NULL;
 
-			for (size_t i = 0; name && !found && names[i]; i++)
-				found = !strcmp(name, names[i]) &&
-					(!filled || sh.sh_type != SHT_NOBITS);
-		}
-	elf_end(elf);
-	close(fd);
+		for (size_t i = 0; name && !found && names[i]; i++)
+			found = !strcmp(name, names[i]) && (!filled || sh.sh_type != SHT_NOBITS);
+	}
 	return found;
 }
 

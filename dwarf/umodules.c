@@ -16,6 +16,7 @@
 #include "analyzer/base/limits.h"
 #include "dwarf/dwarf_types.h"
 #include "dwarf/dwmod.h"
+#include "dwarf/elffile.h"
 #include "dwarf/type_ctf.h"
 #include "dwarf/umod_priv.h"
 
@@ -131,21 +132,11 @@ static struct wh_err *find_file(const struct opener *o, struct wh_umod *u)
 /* Name in .gnu_debuglink; NULL none.  In the arena. */
 static const char *debuglink(struct wh_un_priv *p, const char *file)
 {
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
-	const char *name, *ret = NULL;
+	WH_CLEANUP(wh_elffile_close) struct wh_elffile f = wh_elffile_open(file);
 	GElf_Word crc;
-	Elf *elf;
+	const char *name = f.elf ? dwelf_elf_gnu_debuglink(f.elf, &crc) : NULL;
 
-	if (fd < 0)
-		return NULL;
-	elf_version(EV_CURRENT);
-	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-	name = elf ? dwelf_elf_gnu_debuglink(elf, &crc) : NULL;
-	if (name && !strchr(name, '/'))
-		ret = wh_arena_strdup(&p->strings, name);
-	elf_end(elf);
-	close(fd);
-	return ret;
+	return name && !strchr(name, '/') ? wh_arena_strdup(&p->strings, name) : NULL;
 }
 
 static struct wh_err *find_debug(const struct opener *o, struct wh_umod *u)
