@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +7,7 @@
 #include "analyzer/base/hashmap.h"
 #include "analyzer/base/strbuf.h"
 #include "analyzer/base/vec.h"
+#include "tests/gen/expect.h"
 
 START_TEST(err_text_goes_outward)
 {

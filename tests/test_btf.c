@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* BTF, whole and split, in both byte orders; and BTF that lies. */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include "analyzer/base/limits.h"
 #include "dwarf/btf.h"
 #include "dwarf/layout.h"
+#include "tests/gen/expect.h"
 #include "tests/gen/gen_btf.h"
 
 static const struct wh_abi abis[] = {{false, 8}, {true, 8}};

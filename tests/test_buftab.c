@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The table against a plain sorted array, on random layouts; then the rules of overlap and order. */
-#include <check.h>
 #include <stdlib.h>
 
 #include "analyzer/graph/buftab.h"
 #include "analyzer/graph/buftab_priv.h"
+#include "tests/gen/expect.h"
 
 static struct wh_ctx *ctx;
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* CTF by the byte: version 2, parent and child, bit-fields, large structs; and what lies. */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dwarf/type_ctf.h"
+#include "tests/gen/expect.h"
 #include "tests/gen/gen.h"
 
 /* A container being written. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* C++ and Rust names, good and hostile; type names as typeinfo stores them. */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "analyzer/name/frame.h"
 #include "dwarf/demangle.h"
+#include "tests/gen/expect.h"
 
 static const struct {
 	const char *in, *out;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* kallsyms tables of every encoding, length rule and order, decoded, found by shape, and damaged. */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dwarf/kallsyms.h"
+#include "tests/gen/expect.h"
 #include "tests/gen/gen_kallsyms.h"
 
 #define BASE	 0xffffffff9a000000ull

@@ -3,13 +3,13 @@
  * Names of a made-up kernel: kallsyms, BTF and modules written into its image and module area, in the
  * layouts before and since 6.4, whole, and damaged in the ways that dumps are.
  */
-#include <check.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dwarf/knames.h"
+#include "tests/gen/expect.h"
 #include "tests/gen/gen_btf.h"
 #include "tests/gen/gen_kallsyms.h"
 #include "tests/gen/gen_kernel.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Pointers in instructions: what counts as a constant that the kernel patched in at boot, and what does not. */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "analyzer/target/linux.h"
+#include "tests/gen/expect.h"
 
 /* movz x3, #0x2340; movk x3, #0x8451, lsl #16; movk x3, #0x0012, lsl #32; movk x3, #0xffff, lsl #48 */
 static const uint32_t arm[4] = {0xd2846803, 0xf2b08a23, 0xf2c00243, 0xf2ffffe3};

@@ -3,12 +3,12 @@
  * Where the contents of a buffer end: behind a copied string that fits its size class, and behind the size
  * that was asked for, words are old and hold nothing.  Everywhere else they hold.
  */
-#include <check.h>
 #include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "analyzer/graph/mark.h"
+#include "tests/gen/expect.h"
 
 #define HEAP	  0x7f0000000000ull
 #define HEAP_LEN  4096u

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <check.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "formats/lzjb.h"
+#include "tests/gen/expect.h"
 
 static const uint8_t vector[] = {0x40, 0x79, 0x61, 0x64, 0x64, 0x61, 0x20, 0x20, 0x06,
 				 0x2c, 0x20, 0x20, 0x62, 0x6c, 0x61, 0x68, 0x1c, 0x05};

@@ -3,13 +3,13 @@
  * The fast marker against a slow, obvious one, on random heaps in an in-memory core: the same rows
  * reached, the same heads, for any number of threads, with a starved edge budget, and in parents mode.
  */
-#include <check.h>
 #include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "analyzer/graph/mark.h"
 #include "analyzer/graph/plan.h"
+#include "tests/gen/expect.h"
 
 #define HEAP	   0x7f0000000000ull
 #define HEAP_BYTES (1u << 20)

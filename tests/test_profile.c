@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The declarations, laid out for each ABI, against offsets that were measured with a compiler. */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dwarf/type_profile.h"
+#include "tests/gen/expect.h"
 
 enum abi { LP64, I386, SPARC };
 static const struct {

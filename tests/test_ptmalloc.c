@@ -5,12 +5,12 @@
  * that are held, lost, in bins, in tcache and in fastbins; then damage.  The writer shares no layout code
  * with the reader.
  */
-#include <check.h>
 #include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "analyzer/target/target_user.h"
+#include "tests/gen/expect.h"
 
 enum tcache { TC_NONE, TC_U8, TC_U16, TC_SLOTS };
 

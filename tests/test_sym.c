@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The symbol table: order, sizes, ranges, aliases, homonyms; against a search that is too simple to err. */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dwarf/sym.h"
+#include "tests/gen/expect.h"
 #include "tests/gen/gen.h"
 
 #define IMG WH_SYM_NO_MODULE

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The leak model and everything that prints it, on invented targets. */
-#include <check.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include "analyzer/name/frame.h"
 #include "analyzer/report/baseline.h"
 #include "analyzer/report/formats.h"
+#include "tests/gen/expect.h"
 #include "tests/gen/fake_target.h"
 
 #define N_OF(a) (sizeof(a) / sizeof((a)[0]))
