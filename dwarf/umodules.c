@@ -408,14 +408,6 @@ const struct wh_umodule *wh_unames_find_module(const struct wh_unames *n, uint64
 	return NULL;
 }
 
-const struct wh_umodule *wh_unames_find_module_name(const struct wh_unames *n, const char *prefix)
-{
-	for (size_t i = 0; i < n->n_modules; i++)
-		if (!strncmp(n->modules[i].name, prefix, strlen(prefix)))
-			return &n->modules[i];
-	return NULL;
-}
-
 bool wh_unames_find(const struct wh_unames *n, const struct wh_umodule *module, const char *name,
 		    uint64_t *ret_addr)
 {

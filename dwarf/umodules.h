@@ -90,8 +90,6 @@ struct wh_err *wh_unames_open(struct wh_mem *mem, const struct wh_unames_opts *o
 void wh_unames_close(struct wh_unames *n);
 /** The module that has @addr mapped, NULL none. */
 const struct wh_umodule *wh_unames_find_module(const struct wh_unames *n, uint64_t addr);
-/** The module whose last path component starts with @prefix ("libc.so", "libumem.so"); NULL none. */
-const struct wh_umodule *wh_unames_find_module_name(const struct wh_unames *n, const char *prefix);
 /** Address of a symbol (@module NULL: any, main program first); false when unknown. */
 bool wh_unames_find(const struct wh_unames *n, const struct wh_umodule *module, const char *name,
 		    uint64_t *ret_addr);

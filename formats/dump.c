@@ -171,3 +171,14 @@ void wh_dump_close(struct wh_dump *d)
 	free(d->notes);
 	free(d);
 }
+
+const char *wh_mem_state_name(enum wh_mem_state s)
+{
+	static const char *const names[WH_MEM_STATE_COUNT] = {
+		[WH_MEM_PRESENT] = "present",	[WH_MEM_FILE_BACKED] = "file-backed",
+		[WH_MEM_EXCLUDED] = "excluded", [WH_MEM_TRUNCATED] = "truncated",
+		[WH_MEM_UNMAPPED] = "unmapped", [WH_MEM_CORRUPT] = "corrupt",
+	};
+
+	return (unsigned int)s < WH_MEM_STATE_COUNT ? names[s] : "?";
+}

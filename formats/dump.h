@@ -21,6 +21,20 @@ enum wh_dump_class {
 	WH_DUMP_ILLUMOS,  /**< kernel memory, by page frame and by (as, va) */
 };
 
+/** What is known of a byte of the target.  Absent is never zero. */
+enum wh_mem_state {
+	WH_MEM_PRESENT,	    /**< its contents are in the dump */
+	WH_MEM_FILE_BACKED, /**< taken from the file on disk whose build-id matches */
+	WH_MEM_EXCLUDED,    /**< existed, left out by the dump filter */
+	WH_MEM_TRUNCATED,   /**< existed, lost because the file is cut or the dump incomplete */
+	WH_MEM_UNMAPPED,    /**< nothing was there */
+	WH_MEM_CORRUPT,	    /**< stored, but cannot be decoded */
+	WH_MEM_STATE_COUNT
+};
+
+/** "present", "excluded" …: stable words, also used in JSON. */
+const char *wh_mem_state_name(enum wh_mem_state s);
+
 /** An ELF note; name and desc borrowed from the dump. */
 struct wh_note {
 	const char *name; /**< NUL-terminated */

@@ -431,15 +431,6 @@ size_t wh_read_some(struct wh_reader *r, enum wh_space space, uint64_t addr, voi
 	return done;
 }
 
-struct wh_err *wh_read(struct wh_reader *r, enum wh_space space, uint64_t addr, void *buf,
-		       size_t len, const char *what)
-{
-	enum wh_mem_state state;
-	size_t n = wh_read_some(r, space, addr, buf, len, &state);
-
-	return n == len ? NULL : wh_err_fault(addr + n, state, what);
-}
-
 bool wh_read_u16(struct wh_reader *r, uint64_t va, uint16_t *ret)
 {
 	uint8_t b[2];

@@ -55,9 +55,6 @@ const uint8_t *wh_reader_borrow(struct wh_reader *r, enum wh_space space, uint64
 /** Copies up to @len bytes; returns how many were good before the first bad one (*ret_state, may be NULL). */
 size_t wh_read_some(struct wh_reader *r, enum wh_space space, uint64_t addr, void *buf, size_t len,
 		    enum wh_mem_state *ret_state);
-/** All or nothing; @what names the thing for the error ("kmem_cache"). */
-struct wh_err *wh_read(struct wh_reader *r, enum wh_space space, uint64_t addr, void *buf,
-		       size_t len, const char *what) WH_MUST_CHECK;
 
 /* Small reads of kernel or process memory (VIRT).  Return false when unreadable; *ret untouched. */
 bool wh_read_u16(struct wh_reader *r, uint64_t va, uint16_t *ret);

@@ -97,7 +97,7 @@ void wh_diag_add_err(struct wh_diags *d, enum wh_severity sev, const char *id, s
 {
 	char *text = wh_err_text(e);
 
-	wh_diag_add(d, sev, id, e->addr, "%s", text ? text : "out of memory");
+	wh_diag_add(d, sev, id, 0, "%s", text ? text : "out of memory");
 	free(text);
 	wh_err_destroy(e);
 }

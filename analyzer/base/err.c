@@ -64,18 +64,6 @@ struct wh_err *wh_err_os(const char *path, const char *fmt, ...)
 	return e;
 }
 
-struct wh_err *wh_err_fault(uint64_t addr, enum wh_mem_state why, const char *what)
-{
-	struct wh_err *e = wh_err_new(WH_ERR_FAULT, "%s at 0x%llx is %s", what,
-				      (unsigned long long)addr, wh_mem_state_name(why));
-
-	if (!e->is_static) {
-		e->addr = addr;
-		e->why = why;
-	}
-	return e;
-}
-
 struct wh_err *wh_err_bad(const char *path, uint64_t offset, const char *fmt, ...)
 {
 	va_list ap;
@@ -106,8 +94,6 @@ struct wh_err *wh_err_wrap(struct wh_err *inner, const char *fmt, ...)
 		return e;
 	}
 	e->os_errno = inner->os_errno;
-	e->why = inner->why;
-	e->addr = inner->addr;
 	e->cause = inner;
 	return e;
 }
@@ -152,15 +138,4 @@ char *wh_err_text(const struct wh_err *e)
 			wh_strbuf_puts(&sb, ": ");
 	}
 	return wh_strbuf_steal(&sb);
-}
-
-const char *wh_mem_state_name(enum wh_mem_state s)
-{
-	static const char *const names[WH_MEM_STATE_COUNT] = {
-		[WH_MEM_PRESENT] = "present",	[WH_MEM_FILE_BACKED] = "file-backed",
-		[WH_MEM_EXCLUDED] = "excluded", [WH_MEM_TRUNCATED] = "truncated",
-		[WH_MEM_UNMAPPED] = "unmapped", [WH_MEM_CORRUPT] = "corrupt",
-	};
-
-	return (unsigned int)s < WH_MEM_STATE_COUNT ? names[s] : "?";
 }

@@ -27,34 +27,20 @@ enum wh_err_code {
 	WH_ERR_NOT_MINE,    /**< a probe: this is some other format */
 	WH_ERR_UNSUPPORTED, /**< recognised, but not handled */
 	WH_ERR_BAD_DATA,    /**< the input contradicts itself or its format */
-	WH_ERR_FAULT,	    /**< target memory is not readable; `why` and `addr` say more */
 	WH_ERR_LIMIT,	    /**< a budget of limits.h was hit */
 	WH_ERR_CANCELLED,   /**< the user pressed Ctrl-C */
 	WH_ERR_INTERNAL,    /**< a bug of ours */
 	WH_ERR_COUNT
 };
 
-/** What is known of a byte of the target.  Absent is never zero. */
-enum wh_mem_state {
-	WH_MEM_PRESENT,	    /**< its contents are in the dump */
-	WH_MEM_FILE_BACKED, /**< taken from the file on disk whose build-id matches */
-	WH_MEM_EXCLUDED,    /**< existed, left out by the dump filter */
-	WH_MEM_TRUNCATED,   /**< existed, lost because the file is cut or the dump incomplete */
-	WH_MEM_UNMAPPED,    /**< nothing was there */
-	WH_MEM_CORRUPT,	    /**< stored, but cannot be decoded */
-	WH_MEM_STATE_COUNT
-};
-
 struct wh_err {
 	enum wh_err_code code;
-	int os_errno;	       /**< WH_ERR_OS */
-	enum wh_mem_state why; /**< WH_ERR_FAULT */
-	uint64_t addr;	       /**< WH_ERR_FAULT: first bad target address */
-	uint64_t offset;       /**< WH_ERR_BAD_DATA: file offset, UINT64_MAX when it has none */
-	char *path;	       /**< file concerned, or NULL; owned */
-	char *msg;	       /**< lower case, no full stop; owned */
-	struct wh_err *cause;  /**< inner error, owned, or NULL */
-	bool is_static;	       /**< one of the statics: never freed */
+	int os_errno;	      /**< WH_ERR_OS */
+	uint64_t offset;      /**< WH_ERR_BAD_DATA: file offset, UINT64_MAX when it has none */
+	char *path;	      /**< file concerned, or NULL; owned */
+	char *msg;	      /**< lower case, no full stop; owned */
+	struct wh_err *cause; /**< inner error, owned, or NULL */
+	bool is_static;	      /**< one of the statics: never freed */
 };
 
 extern struct wh_err wh_err_nomem, wh_err_not_found, wh_err_not_mine, wh_err_cancelled;
@@ -63,7 +49,6 @@ extern struct wh_err wh_err_nomem, wh_err_not_found, wh_err_not_mine, wh_err_can
 struct wh_err *wh_err_new(enum wh_err_code code, const char *fmt, ...)
 	WH_PRINTF(2, 3) WH_MUST_CHECK;
 struct wh_err *wh_err_os(const char *path, const char *fmt, ...) WH_PRINTF(2, 3) WH_MUST_CHECK;
-struct wh_err *wh_err_fault(uint64_t addr, enum wh_mem_state why, const char *what) WH_MUST_CHECK;
 struct wh_err *wh_err_bad(const char *path, uint64_t offset, const char *fmt, ...)
 	WH_PRINTF(3, 4) WH_MUST_CHECK;
 /** Puts @fmt in front of @inner (which it takes over). */
@@ -75,8 +60,6 @@ void wh_err_drop(struct wh_err **e);
 bool wh_err_is(const struct wh_err *e, enum wh_err_code code);
 /** Outer-to-inner text "a: b: c" with path and offset; caller frees; never NULL unless out of memory. */
 char *wh_err_text(const struct wh_err *e);
-/** "present", "excluded", ...: stable words, also used in JSON. */
-const char *wh_mem_state_name(enum wh_mem_state s);
 
 /** Returns the error of @expr from the calling function. */
 #define WH_TRY(expr)                                                                               \

@@ -89,6 +89,7 @@ static void emit_file(struct wh_run *run)
 	const struct wh_dump *d = run->dump;
 	struct wh_emit *e = run->emit;
 	const char *slash = strrchr(run->files.v[0], '/');
+	const char *wrappers = wh_stream_wrappers(d->streams[0]);
 	uint64_t pages = 0, crashed = d->crash_time;
 	char when[40];
 
@@ -99,6 +100,7 @@ static void emit_file(struct wh_run *run)
 	wh_emit_str(e, "name", "name", slash ? slash + 1 : run->files.v[0]);
 	wh_emit_u64(e, "files", d->n_streams > 1 ? "files" : NULL, d->n_streams, WH_UNIT_NONE);
 	wh_emit_str(e, "format", "format", d->ops->name);
+	wh_emit_str(e, "wrappers", *wrappers ? "inside" : NULL, wrappers);
 	wh_emit_u64(e, "header_version", d->header_version ? "header version" : NULL,
 		    d->header_version, WH_UNIT_NONE);
 	wh_emit_str(e, "codec", "codec", d->codec);

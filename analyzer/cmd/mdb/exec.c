@@ -179,7 +179,7 @@ static struct wh_err *warn(struct wh_mdb *m, struct wh_err *e)
 {
 	char *text;
 
-	if (!wh_err_is(e, WH_ERR_NOT_FOUND) && !wh_err_is(e, WH_ERR_FAULT))
+	if (!wh_err_is(e, WH_ERR_NOT_FOUND))
 		return e;
 	if (m->warned++ < WARNINGS_MAX && (text = wh_err_text(e))) {
 		fprintf(stderr, "weephole: %s\n", text);
