@@ -526,7 +526,7 @@ int main(void)
 		tcase_add_test(c, lines);
 		tcase_add_test(c, types_of_variables);
 	}
-	tcase_set_timeout(c, 60);
+	tcase_set_timeout(c, EXPECT_HANG);
 	suite_add_tcase(s, c);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

@@ -543,7 +543,7 @@ int main(void)
 	int failed;
 
 	suite_add_tcase(s, c);
-	tcase_set_timeout(c, 100);
+	tcase_set_timeout(c, EXPECT_HANG);
 	tcase_add_test(c, small_heaps_with_heads);
 	tcase_add_test(c, larger_heaps);
 	tcase_add_test(c, what_a_lost_buffer_could_hold);

@@ -629,7 +629,7 @@ int main(void)
 	tcase_add_loop_test(t, damage_is_contained, 0, n);
 	tcase_add_loop_test(t, damaged_arena, 0, n);
 	tcase_add_loop_test(t, any_number_of_workers, 0, 4 * HARM_COUNT);
-	tcase_set_timeout(t, 100);
+	tcase_set_timeout(t, EXPECT_HANG);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

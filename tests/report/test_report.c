@@ -624,7 +624,7 @@ int main(void)
 	int failed;
 
 	suite_add_tcase(s, t);
-	tcase_set_timeout(t, 60);
+	tcase_set_timeout(t, EXPECT_HANG);
 	tcase_add_test(t, kinds_and_groups);
 	tcase_add_test(t, totals_add_up);
 	tcase_add_test(t, formats_agree_on_totals);
