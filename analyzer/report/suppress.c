@@ -32,6 +32,10 @@ static const struct wh_suppression builtin[] = {
 	{.content = "sysctl_table_root",
 	 .cache = "^kmalloc-128$",
 	 .reason = "header of a sysctl path (6.1), registered for ever and dropped on purpose"},
+	{.content = "sysctl_mount_point",
+	 .cache = "^kmalloc*-128$",
+	 .reason =
+		 "header of a mount point below sysctl (6.6 to 6.8 count an entry for it), registered for ever"},
 	{.content = "kernel_base_table",
 	 .cache = "^kmalloc-128$",
 	 .reason = "header of the path kernel/ (6.1), registered for ever and dropped on purpose"},

@@ -148,6 +148,37 @@ START_TEST(kinds_and_groups)
 }
 END_TEST
 
+/* Headers that the kernel drops on purpose, beside such as a module would have leaked. */
+START_TEST(sysctl_headers)
+{
+	static const struct {
+		struct fake_obj obj;
+		enum wh_leak_kind want;
+	} v[] = {
+		{{"kmalloc-cg-96", 96, FAKE_NOBODY, 0, "+0=empty.1 +40=sysctl_table_root", 0, NULL},
+		 WH_LEAK_SUPPRESSED},
+		{{"kmalloc-cg-128", 128, FAKE_NOBODY, 0,
+		  "+0=sysctl_mount_point +40=sysctl_table_root", 0, NULL},
+		 WH_LEAK_SUPPRESSED},
+		{{"kmalloc-cg-128", 128, FAKE_NOBODY, 0, "+0=lost_table +40=sysctl_table_root", 0,
+		  NULL},
+		 WH_LEAK_DEFINITE},
+		{{"kmalloc-cg-256", 256, FAKE_NOBODY, 0,
+		  "+0=sysctl_mount_point +40=sysctl_table_root", 0, NULL},
+		 WH_LEAK_DEFINITE},
+	};
+	struct fake_obj o[N_OF(v)];
+	struct world w;
+
+	for (size_t i = 0; i < N_OF(v); i++)
+		o[i] = v[i].obj;
+	world_make(&w, o, N_OF(v), 0, 1, true);
+	for (size_t i = 0; i < N_OF(v); i++)
+		ck_assert_msg(leak_of(&w, i) && leak_of(&w, i)->kind == v[i].want, "object %zu", i);
+	world_fini(&w);
+}
+END_TEST
+
 START_TEST(totals_add_up)
 {
 	struct world w;
@@ -626,6 +657,7 @@ int main(void)
 	suite_add_tcase(s, t);
 	tcase_set_timeout(t, EXPECT_HANG);
 	tcase_add_test(t, kinds_and_groups);
+	tcase_add_test(t, sysctl_headers);
 	tcase_add_test(t, totals_add_up);
 	tcase_add_test(t, formats_agree_on_totals);
 	tcase_add_test(t, redaction_hides_planted_secrets);
