@@ -2,6 +2,8 @@
 /* interior: see interior.h.  Each check reads at most a few words of the block and of a vtable. */
 #include "analyzer/name/interior.h"
 
+#define VTABLES_MAX 65536u /* [bytes] that the vtables of one class may span */
+
 const char *const wh_interior_names[16] = {
 	[WH_INTERIOR_TAGGED] = "tagged",
 	[WH_INTERIOR_STDSTRING] = "stdstring",
@@ -36,29 +38,34 @@ static bool is_counted_array(struct wh_abi abi, struct wh_reader *r, uint64_t ad
 	return fills((size - off) / n * n + off, size, abi.word);
 }
 
-/*
- * Itanium C++ ABI 2.5: a vtable pointer points behind {offset to top, typeinfo}; in a secondary vtable the
- * offset is minus the place of its base class in the object.
- */
-static bool is_vtable(const struct wh_process *p, struct wh_reader *r, uint64_t vptr, uint64_t at)
+/* May the constants of a module lie at @addr?  Older linkers put them between the code, into its first mapping. */
+static bool is_constant(const struct wh_process *p, uint64_t addr)
 {
-	const struct wh_map_area *m = wh_process_find_map(p, vptr);
-	uint64_t top, mask = p->abi.word == 8 ? UINT64_MAX : UINT32_MAX;
+	const struct wh_map_area *m = wh_process_find_map(p, addr);
 
-	if (!m || m->module == UINT32_MAX || (m->flags & WH_MAP_X) || (vptr & (p->abi.word - 1u)))
-		return false;
-	if (!wh_read_word(r, vptr - 2u * p->abi.word, &top))
-		return true; /* the tables are not in the core: their place has to do */
-	return top == ((0 - at) & mask);
+	return m && m->module != UINT32_MAX && !(addr & (p->abi.word - 1u)) &&
+	       (!(m->flags & WH_MAP_X) || !m->file_off);
 }
 
+/*
+ * Itanium C++ ABI 2.5: a vtable pointer points behind {offset to top, typeinfo}; in a secondary vtable the
+ * offset is minus the place of its base class in the object.  All vtables of a class follow each other.
+ */
 static bool is_base_class(const struct wh_process *p, struct wh_reader *r, uint64_t addr,
 			  uint64_t off)
 {
-	uint64_t first, second;
+	uint64_t mask = p->abi.word == 8 ? UINT64_MAX : UINT32_MAX, before = 2u * p->abi.word;
+	uint64_t first, second, top;
 
-	return wh_read_word(r, addr, &first) && wh_read_word(r, addr + off, &second) &&
-	       is_vtable(p, r, first, 0) && is_vtable(p, r, second, off);
+	if (!wh_read_word(r, addr, &first) || !wh_read_word(r, addr + off, &second) ||
+	    !is_constant(p, first) || !is_constant(p, second))
+		return false;
+	if (wh_read_word(r, first - before, &top) && top)
+		return false;
+	if (wh_read_word(r, second - before, &top))
+		return top == ((0 - off) & mask);
+	/* the tables are not in the core: their places have to do */
+	return second > first && second - first < VTABLES_MAX;
 }
 
 /*
