@@ -72,7 +72,8 @@ static bool class_name(struct wh_user *u, uint64_t vptr, struct wh_strbuf *sb)
 bool wh_user_class_name(struct wh_user *u, uint64_t first, struct wh_strbuf *sb)
 {
 	/* also in a mapping of code: older linkers put constants there */
-	return constant_map(u->p, first) && !(first & (u->p->abi.word - 1u)) && class_name(u, first, sb);
+	return constant_map(u->p, first) && !(first & (u->p->abi.word - 1u)) &&
+	       class_name(u, first, sb);
 }
 
 static bool is_text(struct wh_user *u, uint64_t addr, uint64_t size)
