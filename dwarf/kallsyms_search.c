@@ -33,6 +33,11 @@ static uint32_t img_u32(const struct image *m, size_t off)
 	return wh_get_u32(m->abi, m->p + off);
 }
 
+static uint64_t img_word(const struct image *m, size_t off)
+{
+	return wh_get_word(m->abi, m->p + off);
+}
+
 static bool index_shape(const struct image *m, size_t at)
 {
 	uint16_t last = 0;
@@ -125,7 +130,10 @@ static bool names_fit(struct image *m, size_t at, size_t table, bool uleb, size_
 	marks = (marks + align - 1) & ~(align - 1);
 	if (marks + 8 > table || img_u32(m, marks) != 0)
 		return false;
-	if (n > 256 && img_u32(m, marks + 4) != at_256)
+	/* A marker is 32 bits since 4.20, a word before (scripts/kallsyms.c output_label kallsyms_markers). */
+	if (n > 256 && img_u32(m, marks + 4) != at_256 &&
+	    (marks + 2 * align > table || img_word(m, marks) ||
+	     img_word(m, marks + align) != at_256))
 		return false;
 	*ret_names = names;
 	return true;
@@ -160,11 +168,6 @@ static bool find_names(struct image *m, size_t table, size_t *ret_num, size_t *r
 static bool is_kernel_addr(const struct image *m, uint64_t v)
 {
 	return v >= m->va - (256u << 20) && v < m->va + m->len + (256u << 20);
-}
-
-static uint64_t img_word(const struct image *m, size_t off)
-{
-	return wh_get_word(m->abi, m->p + off);
 }
 
 /* Whether a sample of the 32-bit table at @at gives addresses of the image, in one of its encodings. */

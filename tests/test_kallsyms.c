@@ -16,22 +16,25 @@ struct variant {
 	enum gen_kallsyms_encoding encoding;
 	bool uleb, new_order, seqs;
 	struct wh_abi abi;
+	bool wide;
 };
 
 static const struct wh_abi le64 = {false, 8}, be64 = {true, 8}, le32 = {false, 4};
 
 static const struct variant variants[] = {
-	{GEN_KALLSYMS_ABSOLUTE, false, false, false, {false, 8}},
-	{GEN_KALLSYMS_RELATIVE, false, false, false, {false, 8}},
-	{GEN_KALLSYMS_PERCPU, false, false, false, {false, 8}},
-	{GEN_KALLSYMS_RELATIVE, true, false, true, {false, 8}},
-	{GEN_KALLSYMS_PERCPU, true, false, true, {false, 8}},
-	{GEN_KALLSYMS_PERCPU, true, true, true, {false, 8}},
-	{GEN_KALLSYMS_RELATIVE, true, true, true, {false, 8}},
-	{GEN_KALLSYMS_PLACE, true, true, true, {false, 8}},
-	{GEN_KALLSYMS_RELATIVE, true, true, true, {true, 8}},
-	{GEN_KALLSYMS_ABSOLUTE, false, false, false, {true, 8}},
-	{GEN_KALLSYMS_RELATIVE, true, false, false, {false, 4}},
+	{GEN_KALLSYMS_ABSOLUTE, false, false, false, {false, 8}, false},
+	{GEN_KALLSYMS_RELATIVE, false, false, false, {false, 8}, false},
+	{GEN_KALLSYMS_PERCPU, false, false, false, {false, 8}, false},
+	{GEN_KALLSYMS_RELATIVE, true, false, true, {false, 8}, false},
+	{GEN_KALLSYMS_PERCPU, true, false, true, {false, 8}, false},
+	{GEN_KALLSYMS_PERCPU, true, true, true, {false, 8}, false},
+	{GEN_KALLSYMS_RELATIVE, true, true, true, {false, 8}, false},
+	{GEN_KALLSYMS_PLACE, true, true, true, {false, 8}, false},
+	{GEN_KALLSYMS_RELATIVE, true, true, true, {true, 8}, false},
+	{GEN_KALLSYMS_ABSOLUTE, false, false, false, {true, 8}, false},
+	{GEN_KALLSYMS_RELATIVE, true, false, false, {false, 4}, false},
+	{GEN_KALLSYMS_PERCPU, false, false, false, {false, 8}, true}, /* 4.15, 4.18 */
+	{GEN_KALLSYMS_ABSOLUTE, false, false, false, {true, 8}, true},
 };
 #define N_VARIANTS ((int)(sizeof(variants) / sizeof(variants[0])))
 
@@ -74,6 +77,7 @@ static struct gen_kallsyms make(const struct variant *v, struct gen_bytes *out)
 				 .uleb = v->uleb,
 				 .new_order = v->new_order,
 				 .seqs = v->seqs,
+				 .wide = v->wide,
 				 .va = base_of(v->abi) + 0x100000,
 				 .relative_base = base_of(v->abi),
 				 .syms = syms,

@@ -239,28 +239,32 @@ static struct wh_err *info(struct wh_run *run)
 	struct wh_err *e;
 
 	WH_TRY(wh_run_dump(run));
-	e = wh_run_target(run, true);
+	e = wh_run_target(run, false);
+	if (!e && run->target->ops->info)
+		e = run->target->ops->info(run->target, &mem, &v);
 	wh_emit_u64(run->emit, "schema", NULL, 1, WH_UNIT_NONE);
 	emit_file(run);
+	if (e && (e->code == WH_ERR_CANCELLED || e->code == WH_ERR_NOMEM))
+		goto out;
+	if (run->target) {
+		wh_emit_str(run->emit, "target", NULL, run->target->ops->name);
+		wh_emit_facts(run->emit, &v);
+	}
 	if (e) {
-		/* The file is known, what ran there is not: still an answer. */
-		if (e->code == WH_ERR_CANCELLED || e->code == WH_ERR_NOMEM)
-			return e;
+		/* The file is known, what ran there is not, or in part: still an answer. */
 		wh_diag_add_err(run->ctx->diags, WH_DIAG_ERROR, "target-not-understood", e);
 		wh_run_emit_diags(run);
 		run->exit_code = WH_EXIT_INPUT;
-		return NULL;
+		e = NULL;
+		goto out;
 	}
-	wh_emit_str(run->emit, "target", NULL, run->target->ops->name);
-	e = run->target->ops->info ? run->target->ops->info(run->target, &mem, &v) : NULL;
-	if (!e)
-		wh_emit_facts(run->emit, &v);
-	if (!e && run->target->record_advice)
+	if (run->target->record_advice)
 		wh_emit_str(run->emit, "advice", "next time", run->target->record_advice);
-	if (!e && run->cli->decode_only)
+	if (run->cli->decode_only)
 		e = decode_only(run);
 	if (!e)
 		wh_run_emit_diags(run);
+out:
 	WH_VEC_FINI(&v);
 	wh_arena_fini(&mem);
 	return e;

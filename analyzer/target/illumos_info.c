@@ -302,6 +302,7 @@ struct wh_err *wh_illumos_info(struct wh_target *t, struct wh_arena *a, wh_fact_
 	struct info_out o = {ret, a, NULL};
 	char buf[1024];
 
+	WH_TRY(wh_target_build(t));
 	if (h) {
 		fact(&o, "kernel", "panic", h->panicstring);
 		fact(&o, "kernel", "platform", h->platform);

@@ -45,7 +45,7 @@ static struct wh_err *dump_facts(struct facts *f)
 	return text(f, "dump", "panic", wh_lx_last_words(f->x, f->a));
 }
 
-static struct wh_err *kernel_facts(struct facts *f)
+static struct wh_err *release_facts(struct facts *f)
 {
 	struct wh_lx *x = f->x;
 	const struct wh_dump *d = x->t->dump;
@@ -56,10 +56,24 @@ static struct wh_err *kernel_facts(struct facts *f)
 	WH_TRY(text(f, "kernel", "release", rel));
 	WH_TRY(text(f, "kernel", "version", d->utsname[3]));
 	WH_TRY(text(f, "kernel", "arch", d->arch ? d->arch->name : d->utsname[4]));
-	WH_TRY(number(f, "kernel", "page_size", x->page_bytes, "bytes"));
-	WH_TRY(number(f, "kernel", "cpus", x->cpus.n, NULL));
+	return number(f, "kernel", "page_size", x->page_bytes, "bytes");
+}
+
+static struct wh_err *names_facts(struct facts *f)
+{
+	struct wh_lx *x = f->x;
+
 	WH_TRY(text(f, "kernel", "symbols", x->names->sym_source));
-	WH_TRY(text(f, "kernel", "types", x->names->type_source));
+	return text(f, "kernel", "types", x->names->type_source);
+}
+
+static struct wh_err *kernel_facts(struct facts *f)
+{
+	struct wh_lx *x = f->x;
+
+	WH_TRY(release_facts(f));
+	WH_TRY(number(f, "kernel", "cpus", x->cpus.n, NULL));
+	WH_TRY(names_facts(f));
 	WH_TRY(number(f, "kernel", "modules", x->names->n_modules, NULL));
 	WH_TRY(number(f, "kernel", "tasks", x->tasks.n, NULL));
 	if (x->t->dump_time_ns)
@@ -172,9 +186,15 @@ static struct wh_err *missing_facts(struct facts *f)
 struct wh_err *wh_lx_info(struct wh_target *t, struct wh_arena *a, wh_fact_vec *ret)
 {
 	struct facts f = {t->priv, a, ret};
+	struct wh_err *e;
 
 	WH_TRY(dump_facts(&f));
-	WH_TRY(wh_target_build(t)); /* what follows was counted there */
+	e = wh_target_build(t); /* what follows was counted there */
+	if (e) {
+		wh_err_destroy(release_facts(&f));
+		wh_err_destroy(names_facts(&f));
+		return e;
+	}
 	WH_TRY(kernel_facts(&f));
 	WH_TRY(coverage_facts(&f));
 	WH_TRY(recorded_facts(&f));

@@ -152,10 +152,16 @@ struct wh_err *wh_lx_layout_need(const struct wh_lx *x, const struct wh_want *wa
 				 void *host)
 {
 	struct wh_err *e = wh_layout_resolve(x->names->types, want, n, host);
+	uint64_t addr;
 
-	return e ? wh_err_wrap(e, "the kernel's types are lost or damaged in this dump (give its "
-				  "vmlinux with debug information, -s vmlinux)")
-		 : NULL;
+	if (!e)
+		return NULL;
+	if (!strcmp(x->names->type_source, "none") && x->names->have_data_symbols &&
+	    !wh_knames_find(x->names, "__start_BTF", &addr))
+		return wh_err_wrap(e, "this kernel was built without type information (BTF): give "
+				      "its vmlinux with debug information, -s vmlinux");
+	return wh_err_wrap(e, "the kernel's types are lost or damaged in this dump (give its "
+			      "vmlinux with debug information, -s vmlinux)");
 }
 
 struct wh_err *wh_lx_layout_open(struct wh_lx *x)

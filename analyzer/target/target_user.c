@@ -294,6 +294,7 @@ static struct wh_err *user_whatis(struct wh_target *t, uint64_t addr, struct wh_
 
 static struct wh_err *user_info(struct wh_target *t, struct wh_arena *a, wh_fact_vec *ret)
 {
+	WH_TRY(wh_target_build(t));
 	return wh_user_info(t->priv, a, ret);
 }
 

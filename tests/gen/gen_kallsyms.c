@@ -79,7 +79,7 @@ static void put_names(struct gen_kallsyms *k, struct gen_bytes *out)
 	k->names_len = out->n - k->names;
 	align(out, k);
 	for (size_t i = 0; i < n_marks; i++)
-		gen_put_uint(out, k->abi, out->n, 4, marks[i]);
+		gen_put_uint(out, k->abi, out->n, k->wide ? k->abi.word : 4, marks[i]);
 	free(marks);
 }
 

@@ -29,6 +29,7 @@ struct gen_kallsyms {
 	bool uleb;	/**< lengths of 128 and more take two bytes (6.1) */
 	bool new_order; /**< 6.4 on: addresses behind the tokens */
 	bool seqs;	/**< 3 bytes a symbol, 6.2 on */
+	bool wide;	/**< markers of a word each, before 4.20 */
 	uint64_t va;	/**< VIRT of out[0], aligned to 8 */
 	uint64_t relative_base;
 	const struct gen_ksym *syms;
