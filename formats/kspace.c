@@ -44,6 +44,9 @@ static enum wh_mem_state kspace_translate(const void *arg, struct wh_reader *r, 
 	const struct wh_kspace *k = arg;
 	const struct wh_kspace_priv *p = k->priv;
 
+	/* Memory is read at what pointers say, and those may be tagged. */
+	if (va >> 55 & 1)
+		va |= k->tag_mask;
 	if (va - k->direct_start < k->direct_end - k->direct_start) {
 		*ret_pa = va - k->page_offset;
 		*ret_run = k->direct_end - va;

@@ -134,11 +134,14 @@ static struct wh_err *resolve(struct wh_run *run, const char *text, uint64_t *re
 	return NULL;
 }
 
+/* What was asked for may come from a register or a stack, with a tag or a signature. */
 static struct wh_err *resolve_names(struct wh_run *run)
 {
-	for (size_t i = 0; i < run->names.n; i++)
+	for (size_t i = 0; i < run->names.n; i++) {
 		if (run->names.v[i])
 			WH_TRY(resolve(run, run->names.v[i], &run->addrs.v[i]));
+		run->addrs.v[i] = wh_plan_untag(&run->target->plan, run->addrs.v[i]);
+	}
 	return NULL;
 }
 

@@ -174,9 +174,7 @@ static uint64_t word_find(const struct wh_marks *m, struct wh_reader *r, uint32_
 	     at += m->abi.word) {
 		if (!wh_read_word(r, at, &v))
 			continue;
-		v &= ~m->plan->tag_clear;
-		if (v >> 63)
-			v |= m->plan->tag_set;
+		v = wh_plan_untag(m->plan, v);
 		if (v - lo < size)
 			return at;
 		if ((m->t->classes.v[m->t->cls[row]].flags & WH_CLASS_ALIASED) &&

@@ -75,9 +75,19 @@ struct wh_plan {
 	uint32_t n_envelopes;
 	WH_VEC(struct wh_plan_missing) missing;
 	uint64_t tag_clear; /**< bits cleared from every candidate word (user TBI) */
-	uint64_t
-		tag_set; /**< bits set in every candidate word whose top bit is set (kernel tags) */
+	uint64_t tag_set;   /**< bits set in every one whose bit 55 is set (arm64 kernels) */
 };
+
+/**
+ * A word without the tag and signature that it may carry as a pointer.  Bit 55 tells the halves of arm64's
+ * address space apart, with whatever is in the bits above it: tags of KASAN (0x00 to 0xff) and signatures
+ * of return addresses.
+ */
+static inline uint64_t wh_plan_untag(const struct wh_plan *p, uint64_t word)
+{
+	word &= ~p->tag_clear;
+	return word >> 55 & 1 ? word | p->tag_set : word;
+}
 
 struct wh_err *wh_plan_add_kind(struct wh_plan *p, const char *name,
 				uint16_t *ret_kind) WH_MUST_CHECK;

@@ -478,13 +478,10 @@ static inline __attribute__((always_inline)) void scan_fast(struct worker *w,
 static void scan_any(struct worker *w, const struct piece *pc)
 {
 	const struct wh_abi abi = w->m->abi;
-	uint64_t clear = ~w->m->plan->tag_clear, set = w->m->plan->tag_set;
 
 	for (size_t i = 0; i + abi.word <= pc->len; i += abi.word) {
-		uint64_t v = wh_get_word(abi, pc->p + i) & clear;
+		uint64_t v = wh_plan_untag(w->m->plan, wh_get_word(abi, pc->p + i));
 
-		if (v >> 63)
-			v |= set;
 		word_take(w, pc, v, pc->label + i);
 	}
 	w->counts.words += pc->len / abi.word;
@@ -680,9 +677,7 @@ void wh_scan_word(struct worker *w, uint64_t value, uint64_t where)
 {
 	const struct wh_marks *m = w->m;
 
-	value &= ~m->plan->tag_clear;
-	if (value >> 63)
-		value |= m->plan->tag_set;
+	value = wh_plan_untag(m->plan, value);
 	w->counts.words++;
 	if (wh_plan_covered(m->bounds, m->n_bounds, value))
 		hit_add(w, ROW_ROOT, value, where, false);

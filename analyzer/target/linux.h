@@ -224,7 +224,7 @@ bool wh_lx_flag(struct wh_lx *x, const char *name);
 /** A pointer without its tag. */
 static inline uint64_t wh_lx_ptr(const struct wh_lx *x, uint64_t p)
 {
-	return x->ks->tag_mask && (p >> 55 & 1) ? p | x->ks->tag_mask : p;
+	return wh_plan_untag(&x->t->plan, p);
 }
 /** True when @va can be an object: aligned direct-map address. */
 bool wh_lx_is_direct(const struct wh_lx *x, uint64_t va);

@@ -9,7 +9,7 @@
  *
  * The kernel's own list of the places lies in init memory, which was freed; so all of the text is looked at,
  * in parallel, and every such instruction whose operand lies in the direct map or in an area is a root word.
- * Only where the list's symbols say that this kernel does such things.
+ * Only where the list's symbols say that this kernel does such things, or where data have no symbols.
  */
 #include "analyzer/target/linux.h"
 
@@ -66,7 +66,7 @@ static bool movz_movk(const uint8_t *insn, uint64_t *ret)
 		v |= (uint64_t)(w >> 5 & 0xffff) << 16 * i;
 	}
 	*ret = v;
-	return v >> 56 == 0xff;
+	return v >> 55 & 1; /* the kernel's half, whatever tag is above it */
 }
 
 static const struct code_form forms[] = {
@@ -99,7 +99,8 @@ static bool page_is_image(const struct wh_lx *x, uint64_t va)
 
 static struct wh_err *operand(struct code_scan *s, size_t unit, uint64_t value, uint64_t va)
 {
-	struct wh_plan_word w = {.kind = s->x->kind_image, .where = va, .value = value};
+	struct wh_plan_word w = {
+		.kind = s->x->kind_image, .where = va, .value = wh_lx_ptr(s->x, value)};
 
 	if (!page_is_image(s->x, va) ||
 	    !(wh_lx_is_direct(s->x, w.value) || wh_lx_vmalloc_find(s->x, w.value)))
@@ -144,7 +145,9 @@ struct wh_err *wh_lx_code_roots(struct wh_lx *x)
 	size_t units;
 
 	s.form = x->t->dump->arch ? form_of(x->t->dump->arch->name) : NULL;
-	if (!s.form || !wh_lx_symbol(x, "__start_runtime_ptr_dentry_hashtable", &list) ||
+	if (!s.form ||
+	    (x->names->have_data_symbols &&
+	     !wh_lx_symbol(x, "__start_runtime_ptr_dentry_hashtable", &list)) ||
 	    !wh_lx_symbol(x, "_stext", &s.start) || !wh_lx_symbol(x, "_etext", &s.end) ||
 	    s.start < x->ks->image_start || s.end > x->ks->image_end || s.start >= s.end ||
 	    s.end - s.start > TEXT_MAX)

@@ -195,11 +195,13 @@ static size_t dead_values(struct wh_lx *x, const uint8_t *buf, size_t len, uint6
 {
 	size_t word = x->abi.word, fork = 0, n = 0, off;
 
+	/* arm64 signs return addresses. */
 	for (off = len; off >= word && !fork; off -= word)
-		if (is_in(x, wh_get_word(x->abi, buf + off - word), "ret_from_fork", true))
+		if (is_in(x, wh_lx_ptr(x, wh_get_word(x->abi, buf + off - word)), "ret_from_fork",
+			  true))
 			fork = off;
 	for (; off >= word; off -= word)
-		if (is_in(x, wh_get_word(x->abi, buf + off - word), "kthread", false))
+		if (is_in(x, wh_lx_ptr(x, wh_get_word(x->abi, buf + off - word)), "kthread", false))
 			break;
 	if (!fork || off < word)
 		return 0;

@@ -111,6 +111,7 @@ static struct wh_err *linux_open(struct wh_target *t)
 	if (e)
 		return e; /* target.c closes us */
 	t->mem = x->ks->mem;
+	t->plan.tag_set = x->ks->tag_mask;
 	x->abi = t->dump->abi;
 	x->page_bytes = 1ull << x->ks->page_shift;
 	WH_TRY(readers_open(x));
@@ -164,7 +165,6 @@ static struct wh_err *linux_build(struct wh_target *t)
 {
 	struct wh_lx *x = t->priv;
 
-	t->plan.tag_set = x->ks->tag_mask;
 	WH_TRY(kinds_open(x));
 	WH_TRY(classes_open(x));
 	WH_TRY(wh_lx_percpu_open(x));

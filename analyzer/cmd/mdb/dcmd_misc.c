@@ -74,7 +74,9 @@ struct wh_err *wh_dcmd_whatis(struct wh_mdb *m, const struct wh_mdb_call *c)
 	if (set & WHATIS_ID)
 		e = m->il ? wh_illumos_whatis_id(m->il, c->addr, &m->arena, &v) : NULL;
 	else
-		e = m->t->ops->whatis ? m->t->ops->whatis(m->t, c->addr, &m->arena, &v) : NULL;
+		e = m->t->ops->whatis ? m->t->ops->whatis(m->t, wh_plan_untag(&m->t->plan, c->addr),
+							  &m->arena, &v)
+				      : NULL;
 	for (size_t i = 0; !e && i < v.n; i++) {
 		/* kmem answers in mdb's own form. */
 		if (!strcmp(v.v[i].kind, "kmem buffer") || !strcmp(v.v[i].kind, "umem buffer")) {
