@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Where the contents of a buffer end: behind a copied string that fits its size class, and behind the size
- * that was asked for, words are old and hold nothing.  Everywhere else they hold.
+ * that was asked for, words are old and hold nothing.  Everywhere else they hold.  Where blocks end does
+ * not matter.
  */
 #include <elf.h>
 #include <stdlib.h>
@@ -11,10 +12,10 @@
 #include "tests/gen/expect.h"
 
 #define HEAP	  0x7f0000000000ull
-#define HEAP_LEN  4096u
+#define HEAP_LEN  (132u << 10)
 #define FILE_HEAP 4096u
-#define HOLDER	  HEAP
-#define TARGET	  (HEAP + 2048)
+#define SPLIT	  (64u << 10) /* memory is looked at in blocks of so much */
+#define TARGET	  (HEAP + SPLIT + 2048)
 
 static uint8_t *core_make(void)
 {
@@ -88,8 +89,9 @@ static void must(struct wh_err *e)
 }
 
 /* One holder that a root word reaches, and one buffer that only it points at. */
-static enum wh_verdict judge(const struct end_case *c)
+static enum wh_verdict judge(const struct end_case *c, uint64_t offset)
 {
+	uint64_t at = HEAP + offset;
 	struct wh_class holder = {.name = "holder",
 				  .model = "test",
 				  .flags = c->flags,
@@ -105,21 +107,21 @@ static enum wh_verdict judge(const struct end_case *c)
 	enum wh_verdict v;
 	uint16_t cls, kind;
 
-	fill(file + FILE_HEAP, c);
+	fill(file + FILE_HEAP + offset, c);
 	must(wh_ctx_create(1, &ctx));
 	must(wh_dump_open_mem(ctx, file, FILE_HEAP + HEAP_LEN, &d));
 	must(wh_mem_create(d, &mem));
 	must(wh_buftab_create(ctx, &t));
 	must(wh_buftab_add_class(t, &holder, &cls));
-	must(wh_buftab_add(t, cls, HOLDER, c->size, WH_BUF_ALLOCATED));
+	must(wh_buftab_add(t, cls, at, c->size, WH_BUF_ALLOCATED));
 	must(wh_buftab_add_class(t, &target, &cls));
 	must(wh_buftab_add(t, cls, TARGET, 64, WH_BUF_ALLOCATED));
 	must(wh_buftab_freeze(t));
 	must(wh_plan_add_kind(&plan, "root", &kind));
-	must(wh_plan_add_word(&plan, kind, HOLDER, 0, 0));
+	must(wh_plan_add_word(&plan, kind, at, 0, 0));
 	must(wh_plan_add_node(&plan, WH_VIRT, HEAP, HEAP, HEAP_LEN));
 	must(wh_mark_run(ctx, mem, t, &plan, &(struct wh_mark_opts){0}, &m));
-	ck_assert_int_eq(wh_marks_verdict(m, wh_buftab_find(t, HOLDER)), WH_VERDICT_REACHABLE);
+	ck_assert_int_eq(wh_marks_verdict(m, wh_buftab_find(t, at)), WH_VERDICT_REACHABLE);
 	v = wh_marks_verdict(m, wh_buftab_find(t, TARGET));
 	wh_marks_destroy(m);
 	wh_plan_fini(&plan);
@@ -133,10 +135,17 @@ static enum wh_verdict judge(const struct end_case *c)
 
 START_TEST(ends)
 {
+	/* Whole in a block; in two, by a word, by half, but for a word; the note only in the next one. */
+	static const uint64_t before[] = {0, 8, 16, 24, 40, 56, 64, 128};
 	const struct end_case *c = &cases[_i];
 
-	ck_assert_msg(judge(c) == (c->holds ? WH_VERDICT_REACHABLE : WH_VERDICT_DEFINITE), "%s",
-		      c->what);
+	for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
+		uint64_t offset = before[i] ? SPLIT - before[i] : 0;
+
+		ck_assert_msg(judge(c, offset) ==
+				      (c->holds ? WH_VERDICT_REACHABLE : WH_VERDICT_DEFINITE),
+			      "%s, at 0x%llx", c->what, (unsigned long long)offset);
+	}
 }
 END_TEST
 

@@ -351,8 +351,7 @@ static struct wh_err *workers_init(struct wh_marks *m)
 		w->src = ROW_ROOT;
 		w->edges.e = &m->edges;
 		WH_TRY(wh_reader_create(m->mem, &w->reader));
-		if (m->opts.interior_ok)
-			WH_TRY(wh_reader_create(m->mem, &w->aux));
+		WH_TRY(wh_reader_create(m->mem, &w->aux));
 	}
 	return NULL;
 }

@@ -21,6 +21,7 @@
 #define DRAIN_ROWS    32
 #define DRAIN_TARGETS 128
 #define BLOCK_BYTES   (64u << 10)
+#define TEXT_MAX      (8u << 10) /* [bytes] size of a row that may be one copied string */
 #define SEEN_MAX      1024
 #define BOUNDS_MAX    3		   /* with the aliases' no more than FILTER_RANGES */
 #define BOUNDS_GAP    (1ull << 30) /* [bytes] between two of them at least */
@@ -50,10 +51,11 @@ struct root_hit {
 struct worker {
 	struct wh_marks *m;
 	struct wh_reader *reader; /* of the memory being scanned */
-	struct wh_reader *aux;	  /* of heuristics, which must not disturb it; NULL without them */
+	struct wh_reader *aux;	  /* of what else has to be read, which must not disturb it */
 	struct edge_writer edges;
 	uint64_t block_label;			   /* of the block being scanned */
 	const uint8_t *block;			   /* its bytes */
+	size_t block_len;
 	uint64_t block_mask[BLOCK_BYTES / 8 / 64]; /* its words that passed the filter */
 	bool block_filtered;			   /* else every word has to be asked */
 	uint64_t seen[SEEN_MAX];		   /* values that led to a fully reached row */

@@ -580,6 +580,7 @@ static void block_filter(struct worker *w, uint64_t label, const uint8_t *p, siz
 
 	w->block_label = label;
 	w->block = p;
+	w->block_len = len;
 	w->block_filtered = m->abi.word == 8 && !m->abi.big_endian && !m->plan->tag_clear &&
 			    !m->plan->tag_set && !(label & 7);
 	for (size_t i = 0; w->block_filtered && i < words; i += 64)
@@ -601,16 +602,41 @@ static size_t text_fit(const uint8_t *p, size_t size)
 	return n < size && !p[n] && n + 1 > least ? (n + 8) & ~(size_t)7 : size;
 }
 
-/* What was asked for, where the allocator noted it and the note lies in this block. */
-static size_t asked_fit(const struct worker *w, const struct wh_class *c, const uint8_t *p,
-			size_t left, size_t size)
+/* The same of a row that ends in another block. */
+static __attribute__((noinline)) size_t text_fit_apart(struct worker *w, uint64_t start,
+						       size_t size)
 {
-	uint32_t n;
+	uint8_t copy[TEXT_MAX];
 
-	if (left < 4 || c->asked_off > left - 4)
+	return wh_read_some(w->aux, WH_VIRT, start, copy, size, NULL) == size ? text_fit(copy, size)
+									      : size;
+}
+
+/*
+ * How much of a row holds anything: what was asked for, where the allocator noted it, or a copied string.  The
+ * answer must not depend on where blocks end, so what is not in this one is read on its own.
+ */
+static uint64_t live_size(struct worker *w, const struct wh_class *c, uint64_t start, uint64_t size)
+{
+	uint64_t from = w->block_label, left = 0;
+	const uint8_t *p = NULL;
+	uint32_t n = 0;
+
+	if (start >= from && start - from < w->block_len) {
+		p = w->block + (start - from);
+		left = w->block_len - (start - from);
+	}
+	if (c->asked_off) {
+		if (left >= 4 && c->asked_off <= left - 4)
+			n = wh_get_u32(w->m->abi, p + c->asked_off);
+		else
+			(void)wh_read_u32(w->aux, start + c->asked_off, &n);
+		if (n && n < size)
+			return (n + 7) & ~7ull;
+	}
+	if (!(c->flags & WH_CLASS_TEXT_FIT) || size > TEXT_MAX)
 		return size;
-	n = wh_get_u32(w->m->abi, p + c->asked_off);
-	return n && n < size ? (n + 7) & ~(size_t)7 : size;
+	return left < size ? text_fit_apart(w, start, (size_t)size) : text_fit(p, (size_t)size);
 }
 
 static void scan_block(struct worker *w, uint64_t label, const uint8_t *p, size_t len)
@@ -649,10 +675,14 @@ static void scan_block(struct worker *w, uint64_t label, const uint8_t *p, size_
 				    .p = p + (lo - label),
 				    .len = (size_t)(hi - lo)};
 		cls = &m->t->classes.v[m->t->cls[it.row]];
-		if (lo == it.start && cls->asked_off)
-			pc.len = asked_fit(w, cls, pc.p, (size_t)(end - lo), pc.len);
-		if (pc.len == size && (cls->flags & WH_CLASS_TEXT_FIT))
-			pc.len = text_fit(pc.p, pc.len);
+		if (cls->asked_off || (cls->flags & WH_CLASS_TEXT_FIT)) {
+			uint64_t live_end = it.start + live_size(w, cls, it.start, size);
+
+			if (live_end <= lo)
+				continue;
+			if (live_end < hi)
+				pc.len = (size_t)(live_end - lo);
+		}
 		w->counts.bytes_nodes += pc.len;
 		if (plain)
 			scan_fast(w, &pc);
