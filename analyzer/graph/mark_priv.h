@@ -53,8 +53,8 @@ struct worker {
 	struct wh_reader *reader; /* of the memory being scanned */
 	struct wh_reader *aux;	  /* of what else has to be read, which must not disturb it */
 	struct edge_writer edges;
-	uint64_t block_label;			   /* of the block being scanned */
-	const uint8_t *block;			   /* its bytes */
+	uint64_t block_label; /* of the block being scanned */
+	const uint8_t *block; /* its bytes */
 	size_t block_len;
 	uint64_t block_mask[BLOCK_BYTES / 8 / 64]; /* its words that passed the filter */
 	bool block_filtered;			   /* else every word has to be asked */
