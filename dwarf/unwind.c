@@ -69,6 +69,7 @@ struct wh_unwinder {
 	struct wh_reader *r;
 	WH_VEC(struct text) text; /* by address */
 	const struct wh_arch *arch;
+	uint64_t signature;	     /* bits of a return address that may hold a signature */
 	const struct dwarf_regs *dr; /* NULL: machine without CFI support here */
 	Dwfl *dwfl;		     /* NULL: CFI cannot be used */
 	bool attached;
@@ -109,6 +110,55 @@ static bool reg_by_name(const struct wh_unwinder *u, const char *name, uint64_t 
 	return false;
 }
 
+/*
+ * Whether @addr can be a return address: the call before it lies in executable memory, of a module or not (code
+ * made at run time; cores that do not tell what was mapped).
+ */
+static bool is_code(const struct wh_unwinder *u, uint64_t addr)
+{
+	const struct wh_umodule *m = wh_unames_find_module(u->n, --addr);
+	size_t at;
+
+	for (size_t i = 0; m && i < m->n_ranges; i++)
+		if (addr >= m->ranges[i].start && addr < m->ranges[i].end)
+			return (m->ranges[i].flags & PF_X) != 0;
+	at = WH_BOUND(i, u->text.n, u->text.v[i].start <= addr);
+	return at && addr < u->text.v[at - 1].end;
+}
+
+/*
+ * AArch64's pointer authentication keeps a signature in the bits of a saved return address that its place in the
+ * address space leaves free.  Which they are is told by NT_ARM_PAC_MASK {data, code} (Linux 5.0,
+ * arch/arm64/include/uapi/asm/ptrace.h, struct user_pac_mask), which QEMU 7.2 leaves out: then
+ * those above 48 bits, the size of a process that asked for no more.
+ */
+static uint64_t signature_bits(const struct wh_dump *d)
+{
+	const struct wh_note *n = wh_dump_find_note(d, "LINUX", NT_ARM_PAC_MASK, NULL);
+	uint64_t mask = n && n->desc_len >= 16 ? wh_get_u64(d->abi, n->desc + 8) : 0;
+
+	if (!d->arch || d->arch->elf_machine != EM_AARCH64)
+		return 0;
+	return mask >> 32 && !(mask & UINT32_MAX) ? mask : 0xffffull << 48;
+}
+
+/* A word from a stack or register: without its signature when that makes it code. */
+static uint64_t unsigned_word(const struct wh_unwinder *u, uint64_t v)
+{
+	uint64_t plain = v & ~u->signature;
+
+	return plain != v && is_code(u, plain) ? plain : v;
+}
+
+/* The same, read from the core. */
+static bool read_word(const struct wh_unwinder *u, uint64_t addr, uint64_t *ret)
+{
+	if (!wh_read_word(u->r, addr, ret))
+		return false;
+	*ret = unsigned_word(u, *ret);
+	return true;
+}
+
 /* ---- libdwfl ---- */
 
 static pid_t next_thread(Dwfl *dwfl WH_UNUSED, void *arg, void **state)
@@ -124,7 +174,7 @@ static bool memory_read(Dwfl *dwfl WH_UNUSED, Dwarf_Addr addr, Dwarf_Word *ret, 
 	struct wh_unwinder *u = arg;
 	uint64_t v = 0;
 
-	if (!wh_read_word(u->r, addr, &v))
+	if (!read_word(u, addr, &v))
 		return false;
 	*ret = v;
 	return true;
@@ -140,7 +190,7 @@ static bool set_registers(Dwfl_Thread *thread, void *arg)
 
 		if (!reg_by_name(u, u->dr->names[i], &v))
 			continue;
-		w = v;
+		w = unsigned_word(u, v);
 		if (!dwfl_thread_state_registers(thread, (int)i, 1, &w))
 			return false;
 	}
@@ -285,6 +335,7 @@ struct wh_err *wh_unwinder_create(const struct wh_unames *n, struct wh_reader *r
 		return e;
 	}
 	u->arch = n->dump->arch;
+	u->signature = signature_bits(n->dump);
 	for (size_t i = 0; u->arch && i < sizeof(dwarf_regs) / sizeof(dwarf_regs[0]); i++)
 		if (dwarf_regs[i].machine == u->arch->elf_machine)
 			u->dr = &dwarf_regs[i];
@@ -309,22 +360,6 @@ void wh_unwinder_destroy(struct wh_unwinder *u)
 }
 
 /* ---- without CFI ---- */
-
-/*
- * Whether @addr can be a return address: the call before it lies in executable memory, of a module or not (code
- * made at run time; cores that do not tell what was mapped).
- */
-static bool is_code(const struct wh_unwinder *u, uint64_t addr)
-{
-	const struct wh_umodule *m = wh_unames_find_module(u->n, --addr);
-	size_t at;
-
-	for (size_t i = 0; m && i < m->n_ranges; i++)
-		if (addr >= m->ranges[i].start && addr < m->ranges[i].end)
-			return (m->ranges[i].flags & PF_X) != 0;
-	at = WH_BOUND(i, u->text.n, u->text.v[i].start <= addr);
-	return at && addr < u->text.v[at - 1].end;
-}
 
 /* Whether a call could end right before @addr.  Unreadable text counts: nothing speaks against it. */
 static bool after_call(const struct wh_unwinder *u, uint64_t addr)
@@ -371,7 +406,7 @@ static bool walk_fp(struct collect *c)
 	for (low -= low != 0; fp > low && fp < c->stack_end && !(fp & (word - 1));) {
 		uint64_t next = 0, pc = 0;
 
-		if (!wh_read_word(c->u->r, fp, &next) || !wh_read_word(c->u->r, fp + word, &pc) ||
+		if (!wh_read_word(c->u->r, fp, &next) || !read_word(c->u, fp + word, &pc) ||
 		    !is_code(c->u, pc) || !after_call(c->u, pc) ||
 		    !push(c, pc, fp + 2 * word, WH_UNWIND_FP))
 			break;
@@ -393,7 +428,7 @@ static bool walk_scan(struct collect *c)
 	for (uint64_t end = at + SCAN_BYTES; at < end && at < c->stack_end; at += word) {
 		uint64_t pc = 0;
 
-		if (!wh_read_word(c->u->r, at, &pc))
+		if (!read_word(c->u, at, &pc))
 			break;
 		if (is_code(c->u, pc) && after_call(c->u, pc))
 			return push(c, pc, at + word, WH_UNWIND_SCAN);
