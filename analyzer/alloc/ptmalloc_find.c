@@ -28,6 +28,8 @@
 
 #define WINDOW (1u << 20)
 #define PAGE   4096u
+#define STRAY_BUDGET                                                                               \
+	(1u << 24) /* chunks and pages looked at for runs that begin within a mapping */
 
 static uint64_t word(struct wh_ptmalloc *m, uint64_t addr)
 {
@@ -425,29 +427,59 @@ static struct wh_err *heap_regions(struct wh_ptmalloc *m, const struct wh_map *b
 	return NULL;
 }
 
+/* One past the fence posts that chunks lead to from @at, 0 when they lead to none before @stop. */
+static uint64_t fence_behind(struct wh_ptmalloc *m, uint64_t at, uint64_t stop, uint64_t *budget)
+{
+	uint64_t fence = 2 * m->w | WH_PT_PREV_INUSE, start = at;
+
+	for (; *budget && chain_starts(m, at, stop, 1) && at < stop; --*budget)
+		at += word(m, at + m->w) & ~(uint64_t)WH_PT_FLAGS;
+	if (!*budget || at == start || at >= stop || stop - at < 4 * m->w ||
+	    (word(m, at + m->w) | WH_PT_PREV_INUSE) != fence || word(m, at + 3 * m->w) != fence)
+		return 0;
+	return at + 4 * m->w;
+}
+
+static struct wh_err *stray_runs(struct wh_ptmalloc *m, uint32_t ai, const struct wh_map_area *map,
+				 uint64_t *budget)
+{
+	uint64_t at = map->start, end = map->present_end;
+
+	for (size_t k = 0; k < m->regions.n; k++)
+		if (m->regions.v[k].start < end && at < m->regions.v[k].end)
+			at = m->regions.v[k].end;
+	for (; at < end && *budget; at = (at | (PAGE - 1)) + 1, --*budget) {
+		struct wh_pt_region r = {
+			.start = first_chunk(m, at), .end = end, .arena = ai, .fenced = true};
+		uint64_t fence;
+
+		if (!(word(m, r.start + m->w) & WH_PT_PREV_INUSE))
+			continue;
+		fence = fence_behind(m, r.start, end, budget);
+		if (fence)
+			r.end = fence;
+		else if (at != map->start || !chain_starts(m, r.start, end, 8))
+			continue;
+		WH_TRY(WH_VEC_PUSH(&m->regions, r));
+		at = r.end - 1;
+	}
+	return NULL;
+}
+
 /*
- * Memory that a main arena got by mmap when the break could not move: runs of chunks that start a
- * mapping and end at fence posts.
+ * Memory that a main arena got by mmap when the break could not move, or always (glibc.malloc.hugetlb=2): runs of
+ * chunks that start a page and end at fence posts.  The kernel places new memory below and joins it with what is
+ * there, so that a run may begin anywhere in a mapping, behind the one with the top chunk, too.
  */
 static struct wh_err *stray_main_regions(struct wh_ptmalloc *m, uint32_t ai)
 {
+	uint64_t budget = STRAY_BUDGET;
+
 	for (size_t i = 0; i < m->p->maps.n; i++) {
 		const struct wh_map_area *map = &m->p->maps.v[i];
-		struct wh_pt_region r = {.arena = ai, .fenced = true};
-		uint64_t head;
-		bool taken = false;
 
-		r.start = first_chunk(m, map->start);
-		r.end = map->present_end;
-		if (!(map->flags & WH_MAP_W) || map->file || map->module != UINT32_MAX ||
-		    r.end <= r.start)
-			continue;
-		for (size_t k = 0; k < m->regions.n && !taken; k++)
-			taken = m->regions.v[k].start < r.end && r.start < m->regions.v[k].end;
-		head = word(m, r.start + m->w);
-		if (taken || !(head & WH_PT_PREV_INUSE) || !chain_starts(m, r.start, r.end, 8))
-			continue;
-		WH_TRY(WH_VEC_PUSH(&m->regions, r));
+		if ((map->flags & WH_MAP_W) && !map->file && map->module == UINT32_MAX)
+			WH_TRY(stray_runs(m, ai, map, &budget));
 	}
 	return NULL;
 }
